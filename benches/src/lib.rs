@@ -1,0 +1,1 @@
+//! Benchmarks of Sumac; see the benches beside this file.

@@ -1,0 +1,3 @@
+//! The hosted SPICE server: sources, scene, viewers, transports.
+
+pub mod source;

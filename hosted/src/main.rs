@@ -1,0 +1,3 @@
+//! The `sumac` binary.
+
+fn main() {}
