@@ -1,0 +1,79 @@
+//! What can be wrong with picture data or with a picture's layout.
+
+use core::fmt;
+
+/// Why picture data was refused. Offsets count bytes from the start of the data, units are pixels
+/// (bytes for palette and A8 pictures).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ImageError {
+    /// The data ends at `at`, inside something that had to continue.
+    Truncated {
+        /// Length of the data in bytes.
+        at: usize,
+    },
+    /// Data is left over after the last pixel.
+    Trailing {
+        /// Where the leftover begins.
+        at: usize,
+        /// How many bytes are left.
+        left: usize,
+    },
+    /// A picture format or type number that this codec does not carry.
+    Format {
+        /// The number on the wire.
+        got: u32,
+    },
+    /// Rows do not fit the memory they are said to lie in, or a side is zero or too long.
+    Layout {
+        /// Pixels in a row.
+        width: u32,
+        /// Rows.
+        height: u32,
+        /// Bytes from one row to the next.
+        stride: usize,
+        /// Bytes of memory given.
+        len: usize,
+    },
+    /// The lent output is too short.
+    Output {
+        /// Bytes needed.
+        needed: usize,
+        /// Bytes lent.
+        got: usize,
+    },
+    /// An LZ4 block that is not valid, or that refers to bytes before the first.
+    Block {
+        /// Where the block begins.
+        at: usize,
+        /// Its announced length in bytes.
+        len: usize,
+    },
+}
+
+impl fmt::Display for ImageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Truncated { at } => write!(f, "picture data ends early, after {at} bytes"),
+            Self::Trailing { at, left } => {
+                write!(f, "{left} bytes left after the picture, from byte {at}")
+            }
+            Self::Format { got } => write!(f, "picture format {got} is not carried here"),
+            Self::Layout {
+                width,
+                height,
+                stride,
+                len,
+            } => write!(
+                f,
+                "a {width}x{height} picture with {stride} bytes per row does not lie in {len} bytes"
+            ),
+            Self::Output { needed, got } => {
+                write!(f, "output needs {needed} bytes, {got} were lent")
+            }
+            Self::Block { at, len } => write!(f, "bad LZ4 block of {len} bytes at byte {at}"),
+        }
+    }
+}
+
+impl core::error::Error for ImageError {}
