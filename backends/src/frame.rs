@@ -23,19 +23,11 @@ pub struct Layout {
 
 impl Frame {
     /// Wraps BGRX pixels, top row first. `None` when `pixels` is too short for `layout`.
-    pub fn from_memory(
-        layout: Layout,
-        pixels: impl AsRef<[u8]> + Send + Sync + 'static,
-    ) -> Option<Self> {
+    pub fn from_memory(layout: Layout, pixels: impl AsRef<[u8]> + Send + Sync + 'static) -> Option<Self> {
         let row = u64::from(layout.width) * 4;
-        let need = (u64::from(layout.stride) * u64::from(layout.height.saturating_sub(1)))
-            .checked_add(row)?;
-        (u64::from(layout.stride) >= row && pixels.as_ref().len() as u64 >= need).then(|| {
-            Self(Arc::new(Inner {
-                layout,
-                pixels: Box::new(pixels),
-            }))
-        })
+        let need = (u64::from(layout.stride) * u64::from(layout.height.saturating_sub(1))).checked_add(row)?;
+        (u64::from(layout.stride) >= row && pixels.as_ref().len() as u64 >= need)
+            .then(|| Self(Arc::new(Inner { layout, pixels: Box::new(pixels) })))
     }
 
     /// How the pixels lie.

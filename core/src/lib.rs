@@ -1,5 +1,21 @@
 //! The SPICE protocol core: bytes and events in, bytes and events out.
+//!
+//! No I/O, no clock, no allocation, no `unsafe`. Layers, lowest first:
+//!
+//! | module | what |
+//! |---|---|
+//! | [`wire`] | bytes and nothing that knows what they mean |
+//! | [`proto`] | every message of every channel, declared once |
+//! | [`link`] | from the first byte to an open channel |
+//! | [`channel`] | one state machine per channel |
+//! | [`image`] | image encoders and decoders |
+//! | [`limits`] | every bound, with its reason |
 #![no_std]
 #![forbid(unsafe_code)]
 
-pub mod image;
+#[macro_use]
+pub mod wire;
+
+pub mod limits;
+pub mod proto;
+pub mod time;

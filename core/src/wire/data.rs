@@ -1,0 +1,97 @@
+//! Payloads: bytes that core never looks into.
+
+use super::{DecodeError, EncodeError, Field, Reader, Writer, to_usize};
+
+/// Payload bytes: borrowed where they lie, or promised.
+///
+/// What is received is always `Here`. What is sent may be `Promised`: core writes the length, the
+/// host sends the bytes behind the head that core wrote, from wherever they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Data<'a> {
+    /// The bytes.
+    Here(&'a [u8]),
+    /// This many bytes, sent by the host right behind the message's head.
+    Promised(usize),
+}
+
+impl<'a> Data<'a> {
+    /// Number of bytes.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        match self {
+            Self::Here(bytes) => bytes.len(),
+            Self::Promised(n) => *n,
+        }
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The bytes, if they are here.
+    #[must_use]
+    pub const fn bytes(&self) -> &'a [u8] {
+        match self {
+            Self::Here(bytes) => bytes,
+            Self::Promised(_) => &[],
+        }
+    }
+
+    /// Writes or promises them.
+    ///
+    /// # Errors
+    /// When there is no room, or something was promised before.
+    pub fn write(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+        match self {
+            Self::Here(bytes) => w.put(bytes),
+            Self::Promised(n) => w.promise(*n),
+        }
+    }
+}
+
+/// `u32` size, then that many payload bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sized32<'a>(pub Data<'a>);
+
+impl<'a> Field<'a> for Sized32<'a> {
+    const WIRE: &'static str = "u32 size, bytes";
+    const MIN: usize = 4;
+
+    fn read(r: &mut Reader<'a>) -> Result<Self, DecodeError> {
+        let size = u32::read(r)?;
+        Ok(Self(Data::Here(r.take(to_usize(size))?)))
+    }
+
+    fn write(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+        let count = self.0.len();
+        u32::try_from(count).map_err(|_| EncodeError::Count { count })?.write(w)?;
+        self.0.write(w)
+    }
+
+    fn inline_size(&self) -> usize {
+        Self::MIN.saturating_add(self.0.len())
+    }
+}
+
+/// Payload bytes to the end of the message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rest<'a>(pub Data<'a>);
+
+impl<'a> Field<'a> for Rest<'a> {
+    const WIRE: &'static str = "bytes to the end";
+    const MIN: usize = 0;
+
+    fn read(r: &mut Reader<'a>) -> Result<Self, DecodeError> {
+        Ok(Self(Data::Here(r.rest())))
+    }
+
+    fn write(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+        self.0.write(w)
+    }
+
+    fn inline_size(&self) -> usize {
+        self.0.len()
+    }
+}

@@ -1,0 +1,83 @@
+//! Lists with a count in front.
+
+use core::marker::PhantomData;
+
+use zerocopy::{FromBytes, IntoBytes};
+
+use super::{DecodeError, DecodeErrorKind, EncodeError, Field, Reader, Record, Writer, to_u32, to_usize};
+
+/// A count of type `C` and that many records, at most `MAX`; borrowed where it lies.
+#[derive(Debug)]
+pub struct Counted<'a, C, T, const MAX: usize> {
+    items: &'a [T],
+    count: PhantomData<C>,
+}
+
+impl<C, T, const MAX: usize> Clone for Counted<'_, C, T, MAX> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<C, T, const MAX: usize> Copy for Counted<'_, C, T, MAX> {}
+
+impl<C, T: PartialEq, const MAX: usize> PartialEq for Counted<'_, C, T, MAX> {
+    fn eq(&self, other: &Self) -> bool {
+        self.items == other.items
+    }
+}
+impl<C, T: Eq, const MAX: usize> Eq for Counted<'_, C, T, MAX> {}
+
+impl<'a, C, T, const MAX: usize> Counted<'a, C, T, MAX> {
+    /// A list of these items; encoding fails when there are more than `MAX`.
+    #[must_use]
+    pub const fn new(items: &'a [T]) -> Self {
+        Self { items, count: PhantomData }
+    }
+
+    /// The items.
+    #[must_use]
+    pub const fn items(&self) -> &'a [T] {
+        self.items
+    }
+}
+
+/// Reads `count` records where they lie.
+pub(crate) fn read_records<'a, T: Record>(r: &mut Reader<'a>, count: u32, max: usize) -> Result<&'a [T], DecodeError> {
+    let n = to_usize(count);
+    if n > max {
+        return Err(DecodeError::new(DecodeErrorKind::TooMany { count, max: to_u32(max) }));
+    }
+    let bytes = r.take(n.saturating_mul(size_of::<T>()))?;
+    <[T]>::ref_from_bytes(bytes)
+        .map_err(|_| DecodeError::new(DecodeErrorKind::Short { needed: size_of::<T>(), got: bytes.len() }))
+}
+
+/// An integer that counts.
+pub trait Count: for<'a> Field<'a> + TryFrom<usize> + Into<u32> {}
+impl Count for u8 {}
+impl Count for u16 {}
+impl Count for u32 {}
+
+impl<'a, C: Count, T: Record, const MAX: usize> Field<'a> for Counted<'a, C, T, MAX> {
+    const WIRE: &'static str = "count, then count records";
+    const MIN: usize = C::MIN;
+
+    fn read(r: &mut Reader<'a>) -> Result<Self, DecodeError> {
+        let count: u32 = C::read(r)?.into();
+        Ok(Self::new(read_records(r, count, MAX)?))
+    }
+
+    fn write(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+        let count = self.items.len();
+        let wire = C::try_from(count).map_err(|_| EncodeError::Count { count })?;
+        if count > MAX {
+            return Err(EncodeError::Count { count });
+        }
+        wire.write(w)?;
+        w.put(self.items.as_bytes())
+    }
+
+    fn inline_size(&self) -> usize {
+        C::MIN.saturating_add(size_of_val(self.items))
+    }
+}
