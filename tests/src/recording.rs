@@ -74,10 +74,7 @@ impl Origin {
     pub fn add(&mut self, key: &str, value: &str) -> io::Result<()> {
         let broken = |s: &str| s.contains(['\n', '\r']);
         if key.is_empty() || key.contains(':') || broken(key) || broken(value) {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                format!("not an origin line: {key:?}: {value:?}"),
-            ));
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("not an origin line: {key:?}: {value:?}")));
         }
         self.0.push((key.to_owned(), value.trim().to_owned()));
         Ok(())
@@ -110,10 +107,7 @@ impl<W: Write> Recorder<W> {
         }
         head.push('\n');
         sink.write_all(head.as_bytes())?;
-        Ok(Self {
-            sink,
-            connections: 0,
-        })
+        Ok(Self { sink, connections: 0 })
     }
 
     /// Notes a new connection and returns its number.
@@ -132,11 +126,7 @@ impl<W: Write> Recorder<W> {
     /// # Errors
     /// Those of the sink.
     pub fn data(&mut self, connection: u16, speaker: Speaker, bytes: &[u8]) -> io::Result<()> {
-        let kind = if speaker == Speaker::Server {
-            FROM_SERVER
-        } else {
-            0
-        };
+        let kind = if speaker == Speaker::Server { FROM_SERVER } else { 0 };
         for piece in bytes.chunks(MAX_RECORD as usize) {
             let mut rest = piece;
             while !rest.is_empty() {
@@ -158,11 +148,7 @@ impl<W: Write> Recorder<W> {
     /// # Errors
     /// Those of the sink.
     pub fn ended(&mut self, connection: u16, speaker: Speaker) -> io::Result<()> {
-        let kind = if speaker == Speaker::Server {
-            FROM_SERVER
-        } else {
-            0
-        };
+        let kind = if speaker == Speaker::Server { FROM_SERVER } else { 0 };
         self.record(kind + ENDED, connection, &[])
     }
 
@@ -190,9 +176,7 @@ fn split_at_run(bytes: &[u8]) -> (&[u8], &[u8]) {
 
 /// Callers pass at most `MAX_RECORD` bytes.
 fn length(bytes: &[u8]) -> [u8; 4] {
-    u32::try_from(bytes.len())
-        .unwrap_or(MAX_RECORD)
-        .to_le_bytes()
+    u32::try_from(bytes.len()).unwrap_or(MAX_RECORD).to_le_bytes()
 }
 
 /// One read recording.
@@ -265,12 +249,7 @@ impl Recording {
     /// Those of reading, and `InvalidData` around a [`RecordingError`].
     pub fn read(path: &Path) -> io::Result<Self> {
         let bytes = fs::read(path)?;
-        Self::parse(&bytes).map_err(|e| {
-            io::Error::new(
-                io::ErrorKind::InvalidData,
-                format!("{}: {e}", path.display()),
-            )
-        })
+        Self::parse(&bytes).map_err(|e| io::Error::new(io::ErrorKind::InvalidData, format!("{}: {e}", path.display())))
     }
 
     /// Reads a recording from memory.
@@ -279,10 +258,7 @@ impl Recording {
     /// See [`RecordingError`].
     pub fn parse(bytes: &[u8]) -> Result<Self, RecordingError> {
         let (origin, mut offset) = parse_origin(bytes).ok_or(RecordingError::Origin)?;
-        let mut recording = Self {
-            origin,
-            connections: Vec::new(),
-        };
+        let mut recording = Self { origin, connections: Vec::new() };
         let mut order = 0;
         while offset < bytes.len() {
             let rest = bytes.get(offset..).unwrap_or_default();
@@ -334,11 +310,7 @@ impl Connection {
                 last.bytes.extend(bytes);
             }
             _ => {
-                self.chunks.push(Chunk {
-                    speaker,
-                    order: *order,
-                    bytes,
-                });
+                self.chunks.push(Chunk { speaker, order: *order, bytes });
                 *order += 1;
             }
         }
@@ -398,15 +370,9 @@ mod tests {
         let read = Recording::parse(&file).unwrap();
         assert_eq!(read.origin, origin());
         assert_eq!(read.origin.get("server"), Some("libspice-server 0.15.1"));
-        let [first, second] = read.connections.as_slice() else {
-            panic!("{} connections", read.connections.len())
-        };
+        let [first, second] = read.connections.as_slice() else { panic!("{} connections", read.connections.len()) };
         let speakers: Vec<_> = first.chunks.iter().map(|c| (c.speaker, c.order)).collect();
-        let expected = [
-            (Speaker::Client, 0),
-            (Speaker::Server, 2),
-            (Speaker::Client, 3),
-        ];
+        let expected = [(Speaker::Client, 0), (Speaker::Server, 2), (Speaker::Client, 3)];
         assert_eq!(speakers, expected);
         long.extend(b"more");
         assert_eq!(first.stream(Speaker::Server), long);
@@ -461,15 +427,8 @@ mod tests {
         ] {
             let mut file = written(|_| {});
             file.extend_from_slice(record);
-            let offset = if record[0] == 0 && record[1] == 0 {
-                start + 3
-            } else {
-                start
-            };
-            assert_eq!(
-                Recording::parse(&file),
-                Err(RecordingError::Record { offset })
-            );
+            let offset = if record[0] == 0 && record[1] == 0 { start + 3 } else { start };
+            assert_eq!(Recording::parse(&file), Err(RecordingError::Record { offset }));
         }
     }
 

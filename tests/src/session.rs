@@ -112,9 +112,7 @@ impl Session {
         if both & AUTH_SELECTION != 0 {
             let mechanism = client.take(4).and_then(|word| u32_at(&word, 0));
             if mechanism.is_some_and(|number| number != MECHANISM_SPICE) {
-                return Err(CutError(
-                    "the client chose another mechanism than SPICE's ticket",
-                ));
+                return Err(CutError("the client chose another mechanism than SPICE's ticket"));
             }
         }
         client.take(TICKET);
@@ -127,15 +125,7 @@ impl Session {
             messages.extend(server.messages(mini_headers, has_fds));
             messages.sort_by_key(|message| message.order);
         }
-        Ok(Self {
-            channel_type,
-            channel_id,
-            link_message,
-            link_reply,
-            link_result,
-            mini_headers,
-            messages,
-        })
+        Ok(Self { channel_type, channel_id, link_message, link_reply, link_result, mini_headers, messages })
     }
 }
 
@@ -152,20 +142,11 @@ impl Stream {
     fn new(connection: &Connection, speaker: Speaker) -> Self {
         let mut bytes = Vec::new();
         let mut ends = Vec::new();
-        for chunk in connection
-            .chunks
-            .iter()
-            .filter(|chunk| chunk.speaker == speaker)
-        {
+        for chunk in connection.chunks.iter().filter(|chunk| chunk.speaker == speaker) {
             bytes.extend_from_slice(&chunk.bytes);
             ends.push((bytes.len(), chunk.order));
         }
-        Self {
-            speaker,
-            bytes,
-            at: 0,
-            ends,
-        }
+        Self { speaker, bytes, at: 0, ends }
     }
 
     fn peek(&self, count: usize) -> Option<&[u8]> {
@@ -184,8 +165,7 @@ impl Stream {
             return Err(CutError("the link header does not begin with REDQ"));
         }
         let size = index(u32_at(header, 12).unwrap_or(0));
-        self.take(LINK_HEADER + size)
-            .ok_or(CutError("the link is cut off"))
+        self.take(LINK_HEADER + size).ok_or(CutError("the link is cut off"))
     }
 
     /// The order of the chunk that holds the byte before the current place.
@@ -219,14 +199,7 @@ impl Stream {
         };
         let body = self.peek(header + index(size))?.get(header..)?.to_vec();
         self.at += header + index(size);
-        Some(Message {
-            speaker: self.speaker,
-            order: self.order(),
-            serial: *serial,
-            id,
-            sub_list,
-            body,
-        })
+        Some(Message { speaker: self.speaker, order: self.order(), serial: *serial, id, sub_list, body })
     }
 }
 
@@ -245,25 +218,15 @@ impl Message {
 fn common_caps(link: &[u8], counts: usize) -> u32 {
     let words = u32_at(link, counts).unwrap_or(0);
     let at = u32_at(link, counts + 8).unwrap_or(0);
-    if words == 0 {
-        0
-    } else {
-        u32_at(link, LINK_HEADER + index(at)).unwrap_or(0)
-    }
+    if words == 0 { 0 } else { u32_at(link, LINK_HEADER + index(at)).unwrap_or(0) }
 }
 
 fn u16_at(bytes: &[u8], offset: usize) -> Option<u16> {
-    bytes
-        .get(offset..)?
-        .first_chunk()
-        .map(|bytes| u16::from_le_bytes(*bytes))
+    bytes.get(offset..)?.first_chunk().map(|bytes| u16::from_le_bytes(*bytes))
 }
 
 fn u32_at(bytes: &[u8], offset: usize) -> Option<u32> {
-    bytes
-        .get(offset..)?
-        .first_chunk()
-        .map(|bytes| u32::from_le_bytes(*bytes))
+    bytes.get(offset..)?.first_chunk().map(|bytes| u32::from_le_bytes(*bytes))
 }
 
 /// An offset too large for memory is one past the end of any recording.
@@ -299,20 +262,10 @@ mod tests {
         let mut all = vec![(Speaker::Client, client), (Speaker::Server, server)];
         all.push((Speaker::Client, ticket));
         all.push((Speaker::Server, vec![0; 4]));
-        all.extend(
-            said.iter()
-                .map(|(speaker, bytes)| (*speaker, bytes.to_vec())),
-        );
+        all.extend(said.iter().map(|(speaker, bytes)| (*speaker, bytes.to_vec())));
         let chunks = all.into_iter().enumerate();
-        let chunks = chunks.map(|(order, (speaker, bytes))| Chunk {
-            speaker,
-            order,
-            bytes,
-        });
-        Connection {
-            chunks: chunks.collect(),
-            ended_by: None,
-        }
+        let chunks = chunks.map(|(order, (speaker, bytes))| Chunk { speaker, order, bytes });
+        Connection { chunks: chunks.collect(), ended_by: None }
     }
 
     #[test]
@@ -329,11 +282,7 @@ mod tests {
         .unwrap();
         assert!(session.mini_headers);
         assert_eq!(session.link_result, Some(0));
-        let got: Vec<_> = session
-            .messages
-            .iter()
-            .map(|m| (m.id, m.serial, m.order))
-            .collect();
+        let got: Vec<_> = session.messages.iter().map(|m| (m.id, m.serial, m.order)).collect();
         assert_eq!(got, [(104, 1, 5), (103, 1, 6), (4, 2, 6)]);
         assert_eq!(session.messages[1].body, [5, 6]);
     }
@@ -345,9 +294,7 @@ mod tests {
         message.extend([0xEE, 1, 0, 7, 0, 0, 0]);
         message.extend([105, 0, 1, 0, 0, 0, 9]);
         let session = Session::cut(&connection(2, 0x3, &[(Speaker::Server, &message)])).unwrap();
-        let [message] = session.messages.as_slice() else {
-            panic!("{session:?}")
-        };
+        let [message] = session.messages.as_slice() else { panic!("{session:?}") };
         assert_eq!((message.serial, message.id, message.sub_list), (7, 304, 1));
         assert_eq!(message.sub_messages().unwrap(), [(105, &[9][..])]);
     }
@@ -362,12 +309,7 @@ mod tests {
             sub_list: 0,
             body: body.to_vec(),
         };
-        for body in [
-            &[][..],
-            &[1, 0],
-            &[1, 0, 9, 0, 0, 0],
-            &[1, 0, 6, 0, 0, 0, 5, 0, 1, 0, 0, 0],
-        ] {
+        for body in [&[][..], &[1, 0], &[1, 0, 9, 0, 0, 0], &[1, 0, 6, 0, 0, 0, 5, 0, 1, 0, 0, 0]] {
             assert!(message(body).sub_messages().is_err(), "{body:?}");
         }
         assert_eq!(message(&[0, 0]).sub_messages(), Ok(Vec::new()));
@@ -389,10 +331,7 @@ mod tests {
         let mut sasl = connection(1, 0xB, &[]);
         sasl.chunks[2].bytes[0] = 2;
         assert!(Session::cut(&sasl).is_err());
-        let refused = Connection {
-            chunks: connection(1, 0xB, &[]).chunks[..2].to_vec(),
-            ended_by: None,
-        };
+        let refused = Connection { chunks: connection(1, 0xB, &[]).chunks[..2].to_vec(), ended_by: None };
         assert_eq!(Session::cut(&refused).unwrap().link_result, None);
     }
 }

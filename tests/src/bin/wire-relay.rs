@@ -61,11 +61,7 @@ fn run(options: Options) -> Result<(), String> {
     writeln!(io::stdout(), "ready {ready}").map_err(|e| format!("standard output: {e}"))?;
 
     let seconds = options.seconds;
-    let relay = Relay {
-        to: options.to,
-        full_headers: options.full_headers,
-        recorder: Arc::new(Mutex::new(recorder)),
-    };
+    let relay = Relay { to: options.to, full_headers: options.full_headers, recorder: Arc::new(Mutex::new(recorder)) };
     thread::spawn(move || {
         loop {
             let accepted = listener.accept().map_err(|e| e.to_string());
@@ -98,24 +94,16 @@ impl Options {
                 full_headers = true;
                 continue;
             }
-            let value = words
-                .next()
-                .ok_or_else(|| format!("{word} needs a value\n{USAGE}"))?;
+            let value = words.next().ok_or_else(|| format!("{word} needs a value\n{USAGE}"))?;
             match word.as_str() {
                 "--listen" => listen = Some(Address::parse(&value)),
                 "--to" => to = Some(Address::parse(&value)),
                 "--out" => out = Some(PathBuf::from(value)),
                 "--origin" => {
-                    let (key, text) = value
-                        .split_once(": ")
-                        .ok_or(format!("--origin {value}: no `: `"))?;
+                    let (key, text) = value.split_once(": ").ok_or(format!("--origin {value}: no `: `"))?;
                     origin.add(key, text).map_err(|e| e.to_string())?;
                 }
-                "--seconds" => {
-                    seconds = value
-                        .parse()
-                        .map_err(|e| format!("--seconds {value}: {e}"))?
-                }
+                "--seconds" => seconds = value.parse().map_err(|e| format!("--seconds {value}: {e}"))?,
                 _ => return Err(format!("unknown option {word}\n{USAGE}")),
             }
         }
@@ -126,14 +114,7 @@ impl Options {
         let (Some(listen), Some(to), Some(out)) = (listen, to, out) else {
             return Err(USAGE.to_owned());
         };
-        Ok(Self {
-            listen,
-            to,
-            out,
-            origin,
-            full_headers,
-            seconds,
-        })
+        Ok(Self { listen, to, out, origin, full_headers, seconds })
     }
 }
 
@@ -145,31 +126,24 @@ enum Address {
 
 impl Address {
     fn parse(text: &str) -> Self {
-        text.strip_prefix("unix:").map_or_else(
-            || Self::Tcp(text.to_owned()),
-            |path| Self::Unix(PathBuf::from(path)),
-        )
+        text.strip_prefix("unix:").map_or_else(|| Self::Tcp(text.to_owned()), |path| Self::Unix(PathBuf::from(path)))
     }
 
     fn listen(&self) -> Result<Listener, String> {
         match self {
-            Self::Tcp(name) => TcpListener::bind(name)
-                .map(Listener::Tcp)
-                .map_err(|e| format!("{name}: {e}")),
-            Self::Unix(path) => UnixListener::bind(path)
-                .map(Listener::Unix)
-                .map_err(|e| format!("{}: {e}", path.display())),
+            Self::Tcp(name) => TcpListener::bind(name).map(Listener::Tcp).map_err(|e| format!("{name}: {e}")),
+            Self::Unix(path) => {
+                UnixListener::bind(path).map(Listener::Unix).map_err(|e| format!("{}: {e}", path.display()))
+            }
         }
     }
 
     fn connect(&self) -> Result<Stream, String> {
         match self {
-            Self::Tcp(name) => TcpStream::connect(name)
-                .map(Stream::Tcp)
-                .map_err(|e| format!("{name}: {e}")),
-            Self::Unix(path) => UnixStream::connect(path)
-                .map(Stream::Unix)
-                .map_err(|e| format!("{}: {e}", path.display())),
+            Self::Tcp(name) => TcpStream::connect(name).map(Stream::Tcp).map_err(|e| format!("{name}: {e}")),
+            Self::Unix(path) => {
+                UnixStream::connect(path).map(Stream::Unix).map_err(|e| format!("{}: {e}", path.display()))
+            }
         }
     }
 }
@@ -184,10 +158,7 @@ impl Listener {
     fn address(&self, asked: &Address) -> Result<String, String> {
         match (self, asked) {
             (_, Address::Unix(path)) => Ok(format!("unix:{}", path.display())),
-            (Self::Tcp(listener), _) => listener
-                .local_addr()
-                .map(|a| a.to_string())
-                .map_err(|e| e.to_string()),
+            (Self::Tcp(listener), _) => listener.local_addr().map(|a| a.to_string()).map_err(|e| e.to_string()),
             (Self::Unix(_), Address::Tcp(name)) => Ok(name.clone()),
         }
     }
@@ -255,10 +226,9 @@ impl Relay {
         };
         let (from_client, to_client) = client.both_halves().map_err(|e| e.to_string())?;
         let (from_server, to_server) = server.both_halves().map_err(|e| e.to_string())?;
-        for (speaker, from, to) in [
-            (Speaker::Client, from_client, to_server),
-            (Speaker::Server, from_server, to_client),
-        ] {
+        for (speaker, from, to) in
+            [(Speaker::Client, from_client, to_server), (Speaker::Server, from_server, to_client)]
+        {
             let mut direction = Half {
                 connection,
                 speaker,
@@ -287,8 +257,7 @@ impl Half {
         while let Ok(count @ 1..) = from.read(&mut buffer) {
             let bytes = buffer.get(..count).unwrap_or_default();
             let bytes = self.altered(bytes);
-            if !self.recorded(|recorder, n, speaker| recorder.data(n, speaker, &bytes))
-                || to.write_all(&bytes).is_err()
+            if !self.recorded(|recorder, n, speaker| recorder.data(n, speaker, &bytes)) || to.write_all(&bytes).is_err()
             {
                 break;
             }
@@ -297,10 +266,7 @@ impl Half {
         to.end_writing();
     }
 
-    fn recorded(
-        &self,
-        note: impl FnOnce(&mut Recorder<File>, u16, Speaker) -> io::Result<()>,
-    ) -> bool {
+    fn recorded(&self, note: impl FnOnce(&mut Recorder<File>, u16, Speaker) -> io::Result<()>) -> bool {
         let mut recorder = self.recorder.lock().unwrap_or_else(PoisonError::into_inner);
         let written = note(&mut recorder, self.connection, self.speaker);
         if let Err(e) = &written {

@@ -35,8 +35,7 @@ fn main() -> ExitCode {
 fn sessions(file: &str) -> Result<Vec<Session>, String> {
     let recording = Recording::read(Path::new(file)).map_err(|e| e.to_string())?;
     let cut = recording.connections.iter().map(Session::cut);
-    cut.collect::<Result<_, _>>()
-        .map_err(|e| format!("{file}: {e}"))
+    cut.collect::<Result<_, _>>().map_err(|e| format!("{file}: {e}"))
 }
 
 fn types(files: &[String]) -> Result<String, String> {
@@ -48,16 +47,12 @@ fn types(files: &[String]) -> Result<String, String> {
                 let subs = message.sub_messages().map_err(|e| format!("{file}: {e}"))?;
                 ids.extend(subs.iter().map(|(id, _)| *id));
                 for id in ids {
-                    *counts
-                        .entry((session.channel_type, message.speaker, id))
-                        .or_insert(0) += 1;
+                    *counts.entry((session.channel_type, message.speaker, id)).or_insert(0) += 1;
                 }
             }
         }
     }
-    let lines = counts
-        .iter()
-        .map(|((channel, speaker, id), n)| format!("{channel} {speaker} {id} {n}\n"));
+    let lines = counts.iter().map(|((channel, speaker, id), n)| format!("{channel} {speaker} {id} {n}\n"));
     Ok(lines.collect())
 }
 
@@ -65,16 +60,9 @@ fn list(file: &str) -> Result<String, String> {
     let mut lines = BTreeMap::new();
     for (n, session) in sessions(file)?.iter().enumerate() {
         for (k, message) in session.messages.iter().enumerate() {
-            let mut line = format!(
-                "{}/{} {} {}",
-                session.channel_type, session.channel_id, message.speaker, message.id
-            );
-            let _ = write!(
-                line,
-                " serial {} size {}",
-                message.serial,
-                message.body.len()
-            );
+            let mut line =
+                format!("{}/{} {} {}", session.channel_type, session.channel_id, message.speaker, message.id);
+            let _ = write!(line, " serial {} size {}", message.serial, message.body.len());
             for (id, body) in message.sub_messages().map_err(|e| format!("{file}: {e}"))? {
                 let _ = write!(line, " +{id}:{}", body.len());
             }
