@@ -32,10 +32,7 @@ impl Pool {
     const KEPT: usize = 8;
 
     /// An empty buffer filled by `write`; what `write` fails with is handed on and the memory kept.
-    pub(crate) fn fill<E>(
-        &mut self,
-        write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
-    ) -> Result<Buffer, E> {
+    pub(crate) fn fill<E>(&mut self, write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>) -> Result<Buffer, E> {
         if let Some(slot) = self.0.iter_mut().find(|slot| Arc::strong_count(slot) == 1)
             && let Some(bytes) = Arc::get_mut(slot)
         {

@@ -13,8 +13,8 @@ use rustix::{
 };
 
 use crate::{
-    Backend, BackendError, Codec, Completion, EncodeRequest, Encoder, Frame, Rate, Rect, Refusal,
-    Settings, Ticket, Tuning,
+    Backend, BackendError, Codec, Completion, EncodeRequest, Encoder, Frame, Rate, Rect, Refusal, Settings, Ticket,
+    Tuning,
 };
 
 /// A breach of the law, in words.
@@ -40,27 +40,16 @@ pub fn check_backend(
     frames: &mut dyn FnMut(u64) -> Frame,
 ) -> Result<(), Violation> {
     let open = |frames: &mut dyn FnMut(u64) -> Frame| {
-        backend
-            .open(settings, &frames(0))
-            .map_err(|e| Violation(format!("open: {e}")))
+        backend.open(settings, &frames(0)).map_err(|e| Violation(format!("open: {e}")))
     };
     check_stream(Bench::new(open(frames)?, settings), frames)?;
     check_depth(Bench::new(open(frames)?, settings), frames)?;
     check_refusals(Bench::new(open(frames)?, settings), frames)?;
     let mut bench = Bench::new(open(frames)?, settings);
     bench.fill(frames)?;
-    let Bench {
-        encoder,
-        released,
-        submitted,
-        ..
-    } = bench;
+    let Bench { encoder, released, submitted, .. } = bench;
     drop(encoder);
-    expect(
-        "frames released when the encoder is dropped",
-        released.load(Ordering::Acquire),
-        submitted,
-    )
+    expect("frames released when the encoder is dropped", released.load(Ordering::Acquire), submitted)
 }
 
 /// Checks an encoder whose device is lost by `lose` after `before` completions: that it says so,
@@ -96,10 +85,7 @@ pub fn check_loss(
     match bench.encoder.submit(frame, bench.request()) {
         Err(refused) if matches!(refused.why, Refusal::Failed(_)) => {}
         Err(refused) => {
-            return Err(Violation(format!(
-                "after the loss a frame was refused as {}",
-                refused.why
-            )));
+            return Err(Violation(format!("after the loss a frame was refused as {}", refused.why)));
         }
         Ok(_) => return Err(Violation("a lost encoder accepted a frame".into())),
     }
@@ -114,44 +100,26 @@ fn check_stream(mut bench: Bench, frames: &mut dyn FnMut(u64) -> Frame) -> Resul
     let mut owed = true;
     for n in 0..COUNT {
         if n == 4 {
-            bench.retune(Tuning {
-                rate: Rate::Bitrate(2_000_000),
-                fps: 15,
-            })?;
+            bench.retune(Tuning { rate: Rate::Bitrate(2_000_000), fps: 15 })?;
         }
         if n == 8 {
-            bench.retune(Tuning {
-                rate: Rate::Bitrate(500_000),
-                fps: 30,
-            })?;
+            bench.retune(Tuning { rate: Rate::Bitrate(500_000), fps: 30 })?;
         }
         owed |= n % 5 == 3;
         bench.submit(frames, |request| request.keyframe = owed)?;
         if let Completion::Encoded(packet) = bench.complete()? {
             encoded += 1;
             if owed && !packet.keyframe {
-                return Err(Violation(format!(
-                    "{:?} was to be a key frame",
-                    packet.ticket
-                )));
+                return Err(Violation(format!("{:?} was to be a key frame", packet.ticket)));
             }
             owed = false;
         }
-        expect(
-            "frames released when all tickets are complete",
-            bench.count(),
-            bench.submitted,
-        )?;
+        expect("frames released when all tickets are complete", bench.count(), bench.submitted)?;
     }
     if encoded < COUNT / 2 {
-        return Err(Violation(format!(
-            "only {encoded} of {COUNT} pictures were encoded"
-        )));
+        return Err(Violation(format!("only {encoded} of {COUNT} pictures were encoded")));
     }
-    let tuning = Tuning {
-        rate: Rate::Quality(0),
-        fps: 30,
-    };
+    let tuning = Tuning { rate: Rate::Quality(0), fps: 30 };
     if bench.encoder.retune(&tuning).is_ok() {
         return Err(Violation("quality 0 was accepted".into()));
     }
@@ -167,11 +135,7 @@ fn check_depth(mut bench: Bench, frames: &mut dyn FnMut(u64) -> Frame) -> Result
         let request = bench.request();
         match bench.encoder.submit(extra.clone(), request) {
             Err(refused) => {
-                expect(
-                    "the refused frame is the one submitted",
-                    refused.frame.is_same(&extra),
-                    true,
-                )?;
+                expect("the refused frame is the one submitted", refused.frame.is_same(&extra), true)?;
                 expect("busy", matches!(refused.why, Refusal::Busy(_)), true)?;
             }
             Ok(_) => return Err(Violation("the depth does not hold".into())),
@@ -180,11 +144,7 @@ fn check_depth(mut bench: Bench, frames: &mut dyn FnMut(u64) -> Frame) -> Result
         while !bench.open.is_empty() {
             bench.complete()?;
         }
-        expect(
-            "frames released when all tickets are complete",
-            bench.count(),
-            bench.submitted,
-        )?;
+        expect("frames released when all tickets are complete", bench.count(), bench.submitted)?;
     }
     expect("a poll after all tickets", bench.poll()?.is_some(), false)?;
     bench.fill(frames)?;
@@ -194,27 +154,11 @@ fn check_depth(mut bench: Bench, frames: &mut dyn FnMut(u64) -> Frame) -> Result
 /// Frames that the encoder is not for.
 fn check_refusals(mut bench: Bench, frames: &mut dyn FnMut(u64) -> Frame) -> Result<(), Violation> {
     let Rect { width, height, .. } = bench.region;
-    let outside = Rect {
-        x: u32::MAX,
-        y: 0,
-        width,
-        height,
-    };
-    let larger = Rect {
-        x: 0,
-        y: 0,
-        width: width.saturating_add(1),
-        height,
-    };
+    let outside = Rect { x: u32::MAX, y: 0, width, height };
+    let larger = Rect { x: 0, y: 0, width: width.saturating_add(1), height };
     for (region, name) in [(outside, "outside"), (larger, "larger")] {
         let frame = bench.frame(frames);
-        let refused = bench.encoder.submit(
-            frame,
-            EncodeRequest {
-                region,
-                ..bench.request()
-            },
-        );
+        let refused = bench.encoder.submit(frame, EncodeRequest { region, ..bench.request() });
         match refused.map_err(|refused| refused.why) {
             Err(Refusal::Region(_) | Refusal::Size { .. }) => {}
             answer => return Err(Violation(format!("a region {name} the frame: {answer:?}"))),
@@ -243,12 +187,7 @@ impl Bench {
         Self {
             encoder,
             codec: settings.codec,
-            region: Rect {
-                x: 0,
-                y: 0,
-                width: settings.width,
-                height: settings.height,
-            },
+            region: Rect { x: 0, y: 0, width: settings.width, height: settings.height },
             released: Arc::default(),
             submitted: 0,
             next: Ticket(0),
@@ -270,18 +209,8 @@ impl Bench {
     }
 
     fn request(&self) -> EncodeRequest {
-        let damage = Rect {
-            x: 1,
-            y: 2,
-            width: 3,
-            height: 4,
-        };
-        EncodeRequest {
-            region: self.region,
-            damage,
-            keyframe: false,
-            tag: 1 << 40 | self.submitted as u64,
-        }
+        let damage = Rect { x: 1, y: 2, width: 3, height: 4 };
+        EncodeRequest { region: self.region, damage, keyframe: false, tag: 1 << 40 | self.submitted as u64 }
     }
 
     fn submit(
@@ -292,10 +221,7 @@ impl Bench {
         let frame = self.frame(frames);
         let mut request = self.request();
         change(&mut request);
-        let ticket = self
-            .encoder
-            .submit(frame, request)
-            .map_err(|e| Violation(format!("submit: {e}")))?;
+        let ticket = self.encoder.submit(frame, request).map_err(|e| Violation(format!("submit: {e}")))?;
         expect("the ticket", ticket, self.next)?;
         self.next = Ticket(ticket.0 + 1);
         self.open.push_back((ticket, request));
@@ -312,9 +238,7 @@ impl Bench {
     }
 
     fn poll(&mut self) -> Result<Option<Completion>, Violation> {
-        self.encoder
-            .poll_completion()
-            .map_err(|e| Violation(format!("poll: {e}")))
+        self.encoder.poll_completion().map_err(|e| Violation(format!("poll: {e}")))
     }
 
     /// Waits for the next completion and checks it.
@@ -325,42 +249,27 @@ impl Bench {
             }
             self.wait()?;
         }
-        Err(Violation(
-            "the encoder is stuck: its fd is readable and it has no news".into(),
-        ))
+        Err(Violation("the encoder is stuck: its fd is readable and it has no news".into()))
     }
 
     fn wait(&self) -> Result<(), Violation> {
         let Some(fd) = self.encoder.readiness() else {
-            return Err(Violation(
-                "no completion, an open ticket, and no fd to wait on".into(),
-            ));
+            return Err(Violation("no completion, an open ticket, and no fd to wait on".into()));
         };
-        let second = Timespec {
-            tv_sec: 1,
-            tv_nsec: 0,
-        };
+        let second = Timespec { tv_sec: 1, tv_nsec: 0 };
         for _ in 0..SECONDS {
-            match poll(
-                &mut [PollFd::from_borrowed_fd(fd, PollFlags::IN)],
-                Some(&second),
-            ) {
+            match poll(&mut [PollFd::from_borrowed_fd(fd, PollFlags::IN)], Some(&second)) {
                 Ok(0) | Err(Errno::INTR) => {}
                 Ok(_) => return Ok(()),
                 Err(errno) => return Err(Violation(format!("poll(2): {errno}"))),
             }
         }
-        Err(Violation(format!(
-            "no news on an open ticket in {SECONDS} s"
-        )))
+        Err(Violation(format!("no news on an open ticket in {SECONDS} s")))
     }
 
     fn check(&mut self, completion: Completion) -> Result<Completion, Violation> {
         let Some((ticket, request)) = self.open.pop_front() else {
-            return Err(Violation(format!(
-                "{:?} completes, but no ticket is open",
-                completion.ticket()
-            )));
+            return Err(Violation(format!("{:?} completes, but no ticket is open", completion.ticket())));
         };
         expect("the ticket of the completion", completion.ticket(), ticket)?;
         expect("its tag", completion.tag(), request.tag)?;
@@ -368,15 +277,8 @@ impl Bench {
             expect("its damage", packet.damage, request.damage)?;
             expect("an empty packet", packet.data.is_empty(), false)?;
             let Rect { width, height, .. } = request.region;
-            let (extra_w, extra_h) = (
-                packet.width.wrapping_sub(width),
-                packet.height.wrapping_sub(height),
-            );
-            expect(
-                "a coded size of the region's, or one more",
-                extra_w <= 1 && extra_h <= 1,
-                true,
-            )?;
+            let (extra_w, extra_h) = (packet.width.wrapping_sub(width), packet.height.wrapping_sub(height));
+            expect("a coded size of the region's, or one more", extra_w <= 1 && extra_h <= 1, true)?;
             if self.codec == Codec::Mjpeg || packet.ticket == Ticket(0) {
                 expect("a key frame", packet.keyframe, true)?;
             }
@@ -385,9 +287,7 @@ impl Bench {
     }
 
     fn retune(&mut self, tuning: Tuning) -> Result<(), Violation> {
-        self.encoder
-            .retune(&tuning)
-            .map_err(|e| Violation(format!("retune to {tuning:?}: {e}")))
+        self.encoder.retune(&tuning).map_err(|e| Violation(format!("retune to {tuning:?}: {e}")))
     }
 
     /// Ends the encoder and checks what is still open.
@@ -402,11 +302,7 @@ impl Bench {
 }
 
 fn expect<T: PartialEq + std::fmt::Debug>(what: &str, got: T, wanted: T) -> Result<(), Violation> {
-    if got == wanted {
-        Ok(())
-    } else {
-        Err(Violation(format!("{what}: {got:?} instead of {wanted:?}")))
-    }
+    if got == wanted { Ok(()) } else { Err(Violation(format!("{what}: {got:?} instead of {wanted:?}"))) }
 }
 
 /// What stands in for an encoder that was finished.
@@ -418,10 +314,7 @@ impl Encoder for Ended {
     }
 
     fn submit(&mut self, frame: Frame, _: EncodeRequest) -> Result<Ticket, crate::Refused> {
-        Err(crate::Refused {
-            frame,
-            why: Refusal::Busy(0),
-        })
+        Err(crate::Refused { frame, why: Refusal::Busy(0) })
     }
 
     fn poll_completion(&mut self) -> Result<Option<Completion>, BackendError> {
@@ -481,14 +374,7 @@ mod tests {
 
         fn open(&self, want: &Settings, _: &Frame) -> Result<Box<dyn Encoder>, BackendError> {
             let (settings, open, kept) = (want.clone(), VecDeque::new(), Vec::new());
-            Ok(Box::new(Running {
-                flaw: self.0,
-                settings,
-                open,
-                kept,
-                count: 0,
-                pool: Pool::default(),
-            }))
+            Ok(Box::new(Running { flaw: self.0, settings, open, kept, count: 0, pool: Pool::default() }))
         }
     }
 
@@ -499,11 +385,7 @@ mod tests {
 
         fn submit(&mut self, frame: Frame, want: EncodeRequest) -> Result<Ticket, Refused> {
             let busy = self.open.len() >= 2 && self.flaw != Flaw::Unbounded;
-            let why = if busy {
-                Err(Refusal::Busy(2))
-            } else {
-                want.check(&frame, &self.settings)
-            };
+            let why = if busy { Err(Refusal::Busy(2)) } else { want.check(&frame, &self.settings) };
             if let Err(why) = why {
                 return Err(Refused { frame, why });
             }
@@ -533,14 +415,9 @@ mod tests {
             })?;
             Ok(Some(Completion::Encoded(Packet {
                 ticket,
-                tag: if self.flaw == Flaw::TagWrong {
-                    0
-                } else {
-                    want.tag
-                },
+                tag: if self.flaw == Flaw::TagWrong { 0 } else { want.tag },
                 damage: want.damage,
-                keyframe: ticket == Ticket(0)
-                    || (want.keyframe && self.flaw != Flaw::IgnoresKeyframe),
+                keyframe: ticket == Ticket(0) || (want.keyframe && self.flaw != Flaw::IgnoresKeyframe),
                 width: 4,
                 height: 2,
                 data,
@@ -560,37 +437,16 @@ mod tests {
             if self.flaw == Flaw::LeaksOnFinish {
                 return Vec::new();
             }
-            ended
-                .iter()
-                .map(|(ticket, _, want)| Completion::Dropped {
-                    ticket: *ticket,
-                    tag: want.tag,
-                })
-                .collect()
+            ended.iter().map(|(ticket, _, want)| Completion::Dropped { ticket: *ticket, tag: want.tag }).collect()
         }
     }
 
     fn verdict(flaw: Flaw) -> Result<(), Violation> {
-        let tuning = Tuning {
-            rate: Rate::Quality(80),
-            fps: 30,
-        };
-        let settings = Settings {
-            codec: Codec::H264,
-            width: 4,
-            height: 2,
-            chroma: Chroma::Yuv420,
-            tuning,
-            device: None,
-        };
-        let layout = Layout {
-            width: 4,
-            height: 2,
-            stride: 16,
-        };
-        check_backend(&Flawed(flaw), &settings, &mut |_| {
-            Frame::from_memory(layout, [0; 32]).unwrap()
-        })
+        let tuning = Tuning { rate: Rate::Quality(80), fps: 30 };
+        let settings =
+            Settings { codec: Codec::H264, width: 4, height: 2, chroma: Chroma::Yuv420, tuning, device: None };
+        let layout = Layout { width: 4, height: 2, stride: 16 };
+        check_backend(&Flawed(flaw), &settings, &mut |_| Frame::from_memory(layout, [0; 32]).unwrap())
     }
 
     #[test]
@@ -601,10 +457,7 @@ mod tests {
         assert_eq!(words(Flaw::Unbounded), "the depth does not hold");
         assert!(words(Flaw::Reorders).starts_with("the ticket of the completion"));
         assert!(words(Flaw::LosesTicket).starts_with("no completion, an open ticket"));
-        assert_eq!(
-            words(Flaw::IgnoresKeyframe),
-            "Ticket(3) was to be a key frame"
-        );
+        assert_eq!(words(Flaw::IgnoresKeyframe), "Ticket(3) was to be a key frame");
         assert!(words(Flaw::TagWrong).starts_with("its tag"));
         assert!(words(Flaw::LeaksOnFinish).starts_with("tickets still open after finish"));
     }

@@ -234,18 +234,9 @@ impl EncodeRequest {
     /// What every encoder asks of a request before it takes the frame.
     pub(crate) fn check(&self, frame: &Frame, settings: &Settings) -> Result<(), Refusal> {
         let Settings { width, height, .. } = *settings;
-        let Rect {
-            width: got_width,
-            height: got_height,
-            ..
-        } = self.region;
+        let Rect { width: got_width, height: got_height, .. } = self.region;
         if (got_width, got_height) != (width, height) {
-            return Err(Refusal::Size {
-                width,
-                height,
-                got_width,
-                got_height,
-            });
+            return Err(Refusal::Size { width, height, got_width, got_height });
         }
         if !frame.bounds().contains(self.region) {
             return Err(Refusal::Region(self.region));
@@ -259,12 +250,7 @@ impl Settings {
     pub(crate) fn check(&self, backend: &'static str, like: &Frame) -> Result<(), BackendError> {
         self.tuning.check(backend)?;
         let Self { width, height, .. } = *self;
-        let region = Rect {
-            x: 0,
-            y: 0,
-            width,
-            height,
-        };
+        let region = Rect { x: 0, y: 0, width, height };
         if region.is_empty() || !like.bounds().contains(region) {
             return Err(crate::FrameError::Region(region).into());
         }
@@ -280,23 +266,13 @@ impl Tuning {
                 Rate::Bitrate(bits) => bits > 0,
                 Rate::Quality(quality) => (1..=100).contains(&quality),
             };
-        sane.then_some(()).ok_or_else(|| BackendError::Unsupported {
-            backend,
-            what: format!("{self:?}"),
-        })
+        sane.then_some(()).ok_or_else(|| BackendError::Unsupported { backend, what: format!("{self:?}") })
     }
 }
 
 impl Codec {
     /// All of them, in the order of preference for a screen.
-    pub const ALL: [Self; 6] = [
-        Self::H264,
-        Self::Hevc,
-        Self::Vp9,
-        Self::Vp8,
-        Self::Mjpeg,
-        Self::Fwht,
-    ];
+    pub const ALL: [Self; 6] = [Self::H264, Self::Hevc, Self::Vp9, Self::Vp8, Self::Mjpeg, Self::Fwht];
 
     /// Lower-case name.
     pub fn name(self) -> &'static str {
@@ -323,10 +299,7 @@ impl FromStr for Codec {
     /// By its lower-case name; `h265` is `hevc`.
     fn from_str(name: &str) -> Result<Self, UnknownCodec> {
         let name = if name == "h265" { "hevc" } else { name };
-        Self::ALL
-            .into_iter()
-            .find(|c| c.name() == name)
-            .ok_or_else(|| UnknownCodec(name.to_owned()))
+        Self::ALL.into_iter().find(|c| c.name() == name).ok_or_else(|| UnknownCodec(name.to_owned()))
     }
 }
 
@@ -351,9 +324,7 @@ mod tests {
     #[test]
     fn a_tuning_has_bounds() {
         let ok = |rate, fps| Tuning { rate, fps }.check("test").is_ok();
-        assert!(
-            ok(Rate::Quality(1), 1) && ok(Rate::Quality(100), 1) && ok(Rate::Bitrate(1), u32::MAX)
-        );
+        assert!(ok(Rate::Quality(1), 1) && ok(Rate::Quality(100), 1) && ok(Rate::Bitrate(1), u32::MAX));
         assert!(!ok(Rate::Quality(0), 1) && !ok(Rate::Quality(101), 1));
         assert!(!ok(Rate::Bitrate(0), 1) && !ok(Rate::Quality(50), 0));
     }

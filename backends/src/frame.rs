@@ -22,10 +22,7 @@ struct Inner {
 }
 
 enum Pixels {
-    Memory {
-        layout: Layout,
-        bytes: Box<dyn AsRef<[u8]> + Send + Sync>,
-    },
+    Memory { layout: Layout, bytes: Box<dyn AsRef<[u8]> + Send + Sync> },
     Dmabuf(Dmabuf),
 }
 
@@ -61,15 +58,9 @@ impl Frame {
     ///
     /// # Errors
     /// [`FrameError`] when a side is 0, the stride is below `width * 4` or `pixels` is too short.
-    pub fn from_memory(
-        layout: Layout,
-        pixels: impl AsRef<[u8]> + Send + Sync + 'static,
-    ) -> Result<Self, FrameError> {
+    pub fn from_memory(layout: Layout, pixels: impl AsRef<[u8]> + Send + Sync + 'static) -> Result<Self, FrameError> {
         layout.check(pixels.as_ref().len())?;
-        Ok(Self::new(Pixels::Memory {
-            layout,
-            bytes: Box::new(pixels),
-        }))
+        Ok(Self::new(Pixels::Memory { layout, bytes: Box::new(pixels) }))
     }
 
     /// Wraps a picture in dmabufs.
@@ -82,12 +73,7 @@ impl Frame {
     /// that handle and must not block.
     #[must_use]
     pub fn on_release(self, action: impl FnOnce() + Send + 'static) -> Self {
-        self.0
-            .release
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(Box::new(action));
+        self.0.release.0.lock().unwrap_or_else(PoisonError::into_inner).push(Box::new(action));
         self
     }
 
@@ -95,23 +81,16 @@ impl Frame {
     pub fn layout(&self) -> Layout {
         match &self.0.pixels {
             Pixels::Memory { layout, .. } => *layout,
-            Pixels::Dmabuf(d) => Layout {
-                width: d.width(),
-                height: d.height(),
-                stride: d.planes().first().map_or(0, |p| p.stride),
-            },
+            Pixels::Dmabuf(d) => {
+                Layout { width: d.width(), height: d.height(), stride: d.planes().first().map_or(0, |p| p.stride) }
+            }
         }
     }
 
     /// The rectangle that covers the picture.
     pub fn bounds(&self) -> Rect {
         let Layout { width, height, .. } = self.layout();
-        Rect {
-            x: 0,
-            y: 0,
-            width,
-            height,
-        }
+        Rect { x: 0, y: 0, width, height }
     }
 
     /// The bytes of a picture in memory, rows from the top; empty for a dmabuf, whose pixels
@@ -137,10 +116,7 @@ impl Frame {
     }
 
     fn new(pixels: Pixels) -> Self {
-        Self(Arc::new(Inner {
-            pixels,
-            release: Release::default(),
-        }))
+        Self(Arc::new(Inner { pixels, release: Release::default() }))
     }
 }
 
@@ -155,12 +131,7 @@ impl fmt::Debug for Frame {
 
 impl Drop for Release {
     fn drop(&mut self) {
-        for action in self
-            .0
-            .get_mut()
-            .unwrap_or_else(PoisonError::into_inner)
-            .drain(..)
-        {
+        for action in self.0.get_mut().unwrap_or_else(PoisonError::into_inner).drain(..) {
             action();
         }
     }
@@ -168,33 +139,19 @@ impl Drop for Release {
 
 impl Layout {
     fn check(self, len: usize) -> Result<(), FrameError> {
-        let Self {
-            width,
-            height,
-            stride,
-        } = self;
+        let Self { width, height, stride } = self;
         if width == 0 || height == 0 {
             return Err(FrameError::Empty { width, height });
         }
         // At most 2^32 * 2^32 + 2^34: fits.
         let row = u64::from(width) * 4;
         if u64::from(stride) < row {
-            return Err(FrameError::Stride {
-                plane: 0,
-                stride,
-                needed: row,
-            });
+            return Err(FrameError::Stride { plane: 0, stride, needed: row });
         }
-        let needed = u64::from(stride)
-            .checked_mul(u64::from(height - 1))
-            .and_then(|n| n.checked_add(row));
+        let needed = u64::from(stride).checked_mul(u64::from(height - 1)).and_then(|n| n.checked_add(row));
         match needed {
             Some(needed) if len as u64 >= needed => Ok(()),
-            _ => Err(FrameError::Short {
-                plane: 0,
-                needed: needed.unwrap_or(u64::MAX),
-                got: len as u64,
-            }),
+            _ => Err(FrameError::Short { plane: 0, needed: needed.unwrap_or(u64::MAX), got: len as u64 }),
         }
     }
 }
@@ -204,10 +161,7 @@ impl Rect {
     pub fn contains(self, inner: Self) -> bool {
         let right = |r: Self| u64::from(r.x) + u64::from(r.width);
         let bottom = |r: Self| u64::from(r.y) + u64::from(r.height);
-        inner.x >= self.x
-            && inner.y >= self.y
-            && right(inner) <= right(self)
-            && bottom(inner) <= bottom(self)
+        inner.x >= self.x && inner.y >= self.y && right(inner) <= right(self) && bottom(inner) <= bottom(self)
     }
 
     /// Whether there is no pixel in it.
@@ -223,65 +177,33 @@ mod tests {
     use super::*;
 
     fn layout(width: u32, height: u32, stride: u32) -> Layout {
-        Layout {
-            width,
-            height,
-            stride,
-        }
+        Layout { width, height, stride }
     }
 
     #[test]
     fn the_last_row_needs_no_padding() {
         assert!(Frame::from_memory(layout(2, 3, 16), vec![0; 16 * 2 + 8]).is_ok());
         let short = Frame::from_memory(layout(2, 3, 16), vec![0; 16 * 2 + 7]).unwrap_err();
-        assert_eq!(
-            short,
-            FrameError::Short {
-                plane: 0,
-                needed: 40,
-                got: 39
-            }
-        );
+        assert_eq!(short, FrameError::Short { plane: 0, needed: 40, got: 39 });
     }
 
     #[test]
     fn impossible_layouts_are_refused() {
         let refused = |l| Frame::from_memory(l, vec![0; 64]).unwrap_err();
-        assert_eq!(
-            refused(layout(0, 1, 4)),
-            FrameError::Empty {
-                width: 0,
-                height: 1
-            }
-        );
-        assert_eq!(
-            refused(layout(4, 1, 15)),
-            FrameError::Stride {
-                plane: 0,
-                stride: 15,
-                needed: 16
-            }
-        );
+        assert_eq!(refused(layout(0, 1, 4)), FrameError::Empty { width: 0, height: 1 });
+        assert_eq!(refused(layout(4, 1, 15)), FrameError::Stride { plane: 0, stride: 15, needed: 16 });
         let max = u32::MAX;
-        assert!(matches!(
-            refused(layout(max, max, max)),
-            FrameError::Stride { .. }
-        ));
-        assert!(matches!(
-            refused(layout(1, max, max)),
-            FrameError::Short { .. }
-        ));
+        assert!(matches!(refused(layout(max, max, max)), FrameError::Stride { .. }));
+        assert!(matches!(refused(layout(1, max, max)), FrameError::Short { .. }));
     }
 
     #[test]
     fn the_release_runs_once_when_the_last_handle_is_gone() {
         let count = Arc::new(AtomicUsize::new(0));
         let seen = Arc::clone(&count);
-        let frame = Frame::from_memory(layout(1, 1, 4), [0; 4])
-            .unwrap()
-            .on_release(move || {
-                seen.fetch_add(1, Ordering::Relaxed);
-            });
+        let frame = Frame::from_memory(layout(1, 1, 4), [0; 4]).unwrap().on_release(move || {
+            seen.fetch_add(1, Ordering::Relaxed);
+        });
         let other = frame.clone();
         assert!(frame.is_same(&other));
         drop(frame);
@@ -313,30 +235,10 @@ mod tests {
 
     #[test]
     fn contains_does_not_overflow() {
-        let all = Rect {
-            x: 0,
-            y: 0,
-            width: 10,
-            height: 10,
-        };
+        let all = Rect { x: 0, y: 0, width: 10, height: 10 };
         assert!(all.contains(all));
-        assert!(all.contains(Rect {
-            x: 9,
-            y: 9,
-            width: 1,
-            height: 1
-        }));
-        assert!(!all.contains(Rect {
-            x: 9,
-            y: 9,
-            width: 2,
-            height: 1
-        }));
-        assert!(!all.contains(Rect {
-            x: u32::MAX,
-            y: 0,
-            width: u32::MAX,
-            height: 1
-        }));
+        assert!(all.contains(Rect { x: 9, y: 9, width: 1, height: 1 }));
+        assert!(!all.contains(Rect { x: 9, y: 9, width: 2, height: 1 }));
+        assert!(!all.contains(Rect { x: u32::MAX, y: 0, width: u32::MAX, height: 1 }));
     }
 }

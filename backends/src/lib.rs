@@ -29,8 +29,8 @@ pub mod scripted;
 pub use buffer::Buffer;
 pub use dmabuf::{Dmabuf, Plane};
 pub use encoder::{
-    Backend, Chroma, Codec, Completion, EncodeRequest, Encoder, Packet, Rate, Refusal, Refused,
-    Settings, Ticket, Tuning,
+    Backend, Chroma, Codec, Completion, EncodeRequest, Encoder, Packet, Rate, Refusal, Refused, Settings, Ticket,
+    Tuning,
 };
 pub use error::{BackendError, FrameError, Unavailable};
 pub use frame::{Frame, Layout, Rect};

@@ -10,18 +10,12 @@ pub fn backends() -> &'static [&'static dyn Backend] {
 
 /// What all backends report, in the same order.
 pub fn probe() -> Vec<Report> {
-    backends()
-        .iter()
-        .flat_map(|backend| backend.probe())
-        .collect()
+    backends().iter().flat_map(|backend| backend.probe()).collect()
 }
 
 /// The backend with this name.
 pub fn backend(name: &str) -> Option<&'static dyn Backend> {
-    backends()
-        .iter()
-        .copied()
-        .find(|backend| backend.name() == name)
+    backends().iter().copied().find(|backend| backend.name() == name)
 }
 
 /// One encoder named by an operator: `vaapi:h264`.
@@ -54,11 +48,7 @@ pub fn candidates<'a>(
     (width, height): (u32, u32),
     named: &[EncoderName],
 ) -> Vec<Candidate<'a>> {
-    let rank = |backend: &str| {
-        named
-            .iter()
-            .position(|n| n.codec == codec && n.backend == backend)
-    };
+    let rank = |backend: &str| named.iter().position(|n| n.codec == codec && n.backend == backend);
     let restricted = named.iter().any(|n| n.codec == codec);
     let mut found: Vec<_> = reports
         .iter()
@@ -66,11 +56,7 @@ pub fn candidates<'a>(
         .flat_map(|(report, offers)| offers.iter().map(move |offer| (report, offer)))
         .filter(|(_, offer)| offer.codec == codec && width <= offer.max.0 && height <= offer.max.1)
         .filter(|(report, _)| !restricted || rank(report.backend).is_some())
-        .map(|(report, offer)| Candidate {
-            backend: report.backend,
-            device: report.device.as_deref(),
-            offer,
-        })
+        .map(|(report, offer)| Candidate { backend: report.backend, device: report.device.as_deref(), offer })
         .collect();
     found.sort_by_key(|candidate| rank(candidate.backend));
     found
@@ -90,13 +76,8 @@ impl FromStr for EncoderName {
     type Err = BadEncoderName;
 
     fn from_str(text: &str) -> Result<Self, BadEncoderName> {
-        let (backend, codec) = text
-            .split_once(':')
-            .ok_or_else(|| BadEncoderName::Form(text.to_owned()))?;
-        Ok(Self {
-            backend: backend.to_owned(),
-            codec: codec.parse()?,
-        })
+        let (backend, codec) = text.split_once(':').ok_or_else(|| BadEncoderName::Form(text.to_owned()))?;
+        Ok(Self { backend: backend.to_owned(), codec: codec.parse()? })
     }
 }
 
@@ -130,36 +111,17 @@ mod tests {
     }
 
     fn reports() -> Vec<Report> {
-        let report = |backend, encoders| Report {
-            backend,
-            device: None,
-            encoders,
-        };
+        let report = |backend, encoders| Report { backend, device: None, encoders };
         vec![
-            report(
-                "gone",
-                Err(Unavailable::NoDevice {
-                    looked: "/dev/nothing".into(),
-                }),
-            ),
+            report("gone", Err(Unavailable::NoDevice { looked: "/dev/nothing".into() })),
             report("fast", Ok(vec![offer(Codec::H264, 1000)])),
-            report(
-                "slow",
-                Ok(vec![offer(Codec::Mjpeg, 9000), offer(Codec::H264, 4000)]),
-            ),
+            report("slow", Ok(vec![offer(Codec::Mjpeg, 9000), offer(Codec::H264, 4000)])),
         ]
     }
 
     fn names(codec: Codec, size: u32, named: &str) -> Vec<&'static str> {
-        let named: Vec<EncoderName> = named
-            .split(',')
-            .filter(|n| !n.is_empty())
-            .map(|n| n.parse().unwrap())
-            .collect();
-        candidates(&reports(), codec, (size, size), &named)
-            .iter()
-            .map(|c| c.backend)
-            .collect()
+        let named: Vec<EncoderName> = named.split(',').filter(|n| !n.is_empty()).map(|n| n.parse().unwrap()).collect();
+        candidates(&reports(), codec, (size, size), &named).iter().map(|c| c.backend).collect()
     }
 
     #[test]
@@ -172,10 +134,7 @@ mod tests {
 
     #[test]
     fn the_operator_overrules() {
-        assert_eq!(
-            names(Codec::H264, 10, "slow:h264,fast:h264"),
-            ["slow", "fast"]
-        );
+        assert_eq!(names(Codec::H264, 10, "slow:h264,fast:h264"), ["slow", "fast"]);
         assert_eq!(names(Codec::H264, 10, "slow:h264"), ["slow"]);
         assert_eq!(names(Codec::H264, 10, "fast:mjpeg"), ["fast", "slow"]);
         assert!(names(Codec::Mjpeg, 10, "fast:mjpeg").is_empty());

@@ -8,8 +8,8 @@ use std::{
 use rustix::event::{EventfdFlags, eventfd};
 
 use crate::{
-    Backend, BackendError, Codec, Completion, EncodeRequest, Encoder, Frame, Offer, Packet,
-    RateControl, Refusal, Refused, Report, Settings, Ticket, Tuning, buffer::Pool, dmabuf::Fourcc,
+    Backend, BackendError, Codec, Completion, EncodeRequest, Encoder, Frame, Offer, Packet, RateControl, Refusal,
+    Refused, Report, Settings, Ticket, Tuning, buffer::Pool, dmabuf::Fourcc,
 };
 
 const NAME: &str = "scripted";
@@ -38,11 +38,7 @@ pub struct Scripted {
 impl Scripted {
     /// Encoders of this depth, with or without a readiness fd, that follow `script`.
     pub fn new(depth: usize, with_fd: bool, script: impl IntoIterator<Item = Step>) -> Self {
-        Self {
-            script: Arc::new(Mutex::new(script.into_iter().collect())),
-            depth: depth.max(1),
-            with_fd,
-        }
+        Self { script: Arc::new(Mutex::new(script.into_iter().collect())), depth: depth.max(1), with_fd }
     }
 }
 
@@ -61,21 +57,14 @@ impl Backend for Scripted {
             rate_control: vec![RateControl::Cqp],
             by: "a script".into(),
         };
-        vec![Report {
-            backend: NAME,
-            device: None,
-            encoders: Ok(Codec::ALL.map(offer).into()),
-        }]
+        vec![Report { backend: NAME, device: None, encoders: Ok(Codec::ALL.map(offer).into()) }]
     }
 
     fn open(&self, want: &Settings, like: &Frame) -> Result<Box<dyn Encoder>, BackendError> {
         want.check(NAME, like)?;
         let ready = if self.with_fd {
             let flags = EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK;
-            Some(eventfd(0, flags).map_err(|errno| BackendError::Driver {
-                call: "eventfd",
-                errno,
-            })?)
+            Some(eventfd(0, flags).map_err(|errno| BackendError::Driver { call: "eventfd", errno })?)
         } else {
             None
         };
@@ -132,21 +121,14 @@ impl Encoder for Running {
         if self.open.is_empty() {
             return Ok(None);
         }
-        let step = self
-            .script
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .pop_front();
+        let step = self.script.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
         match step.unwrap_or(Step::Encode) {
             Step::Later if self.ready.is_some() => Ok(None),
             Step::Fail(error) => {
                 self.lost = Some(error.clone());
                 Err(error)
             }
-            Step::Drop => Ok(self.end(|_, ticket, want| Completion::Dropped {
-                ticket,
-                tag: want.tag,
-            })),
+            Step::Drop => Ok(self.end(|_, ticket, want| Completion::Dropped { ticket, tag: want.tag })),
             Step::Encode | Step::Later => Ok(self.end(encode)),
         }
     }
@@ -163,20 +145,12 @@ impl Encoder for Running {
 
     fn finish(mut self: Box<Self>) -> Vec<Completion> {
         let ended = self.open.drain(..);
-        ended
-            .map(|(ticket, _, want)| Completion::Dropped {
-                ticket,
-                tag: want.tag,
-            })
-            .collect()
+        ended.map(|(ticket, _, want)| Completion::Dropped { ticket, tag: want.tag }).collect()
     }
 }
 
 impl Running {
-    fn end(
-        &mut self,
-        how: impl FnOnce(&mut Pool, Ticket, EncodeRequest) -> Completion,
-    ) -> Option<Completion> {
+    fn end(&mut self, how: impl FnOnce(&mut Pool, Ticket, EncodeRequest) -> Completion) -> Option<Completion> {
         let (ticket, _, want) = self.open.pop_front()?;
         let completion = how(&mut self.pool, ticket, want);
         self.signal();
@@ -218,42 +192,18 @@ mod tests {
     use crate::{Layout, Rate, conformance};
 
     fn frame(_: u64) -> Frame {
-        Frame::from_memory(
-            Layout {
-                width: 4,
-                height: 2,
-                stride: 16,
-            },
-            [7; 32],
-        )
-        .unwrap()
+        Frame::from_memory(Layout { width: 4, height: 2, stride: 16 }, [7; 32]).unwrap()
     }
 
     fn settings() -> Settings {
-        let tuning = Tuning {
-            rate: Rate::Quality(80),
-            fps: 30,
-        };
-        Settings {
-            codec: Codec::H264,
-            width: 4,
-            height: 2,
-            chroma: crate::Chroma::Yuv420,
-            tuning,
-            device: None,
-        }
+        let tuning = Tuning { rate: Rate::Quality(80), fps: 30 };
+        Settings { codec: Codec::H264, width: 4, height: 2, chroma: crate::Chroma::Yuv420, tuning, device: None }
     }
 
     #[test]
     fn it_keeps_the_law() {
         for (depth, with_fd) in [(1, false), (3, false), (1, true), (4, true)] {
-            let script = [
-                Step::Encode,
-                Step::Later,
-                Step::Drop,
-                Step::Later,
-                Step::Encode,
-            ];
+            let script = [Step::Encode, Step::Later, Step::Drop, Step::Later, Step::Encode];
             let backend = Scripted::new(depth, with_fd, script);
             conformance::check_backend(&backend, &settings(), &mut frame).unwrap();
         }
@@ -264,8 +214,7 @@ mod tests {
         let gone = BackendError::Lost("/dev/video0".into());
         let backend = Scripted::new(2, true, [Step::Encode, Step::Fail(gone.clone())]);
         let encoder = backend.open(&settings(), &frame(0)).unwrap();
-        let error =
-            conformance::check_loss(encoder, &settings(), &mut frame, 1, &mut || {}).unwrap();
+        let error = conformance::check_loss(encoder, &settings(), &mut frame, 1, &mut || {}).unwrap();
         assert_eq!(error, gone);
     }
 }

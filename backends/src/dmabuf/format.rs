@@ -39,10 +39,7 @@ impl Fourcc {
 
     /// Its planes when linear; `None` for a format that is not known here.
     pub fn planes(self) -> Option<&'static [PlaneFormat]> {
-        TABLE
-            .iter()
-            .find(|(letters, _)| Self::from_bytes(*letters) == self)
-            .map(|(_, planes)| *planes)
+        TABLE.iter().find(|(letters, _)| Self::from_bytes(*letters) == self).map(|(_, planes)| *planes)
     }
 
     /// Whether pixels are the bytes B, G, R and one more.
@@ -76,19 +73,12 @@ impl PlaneFormat {
     /// Bytes of a row, and rows, of this plane in a picture of `width` by `height` pixels.
     pub fn size(self, width: u32, height: u32) -> (u64, u64) {
         let samples = u64::from(width.div_ceil(u32::from(self.across)));
-        (
-            samples * u64::from(self.bytes),
-            u64::from(height.div_ceil(u32::from(self.down))),
-        )
+        (samples * u64::from(self.bytes), u64::from(height.div_ceil(u32::from(self.down))))
     }
 }
 
 const fn plane(bytes: u8, across: u8, down: u8) -> PlaneFormat {
-    PlaneFormat {
-        bytes,
-        across,
-        down,
-    }
+    PlaneFormat { bytes, across, down }
 }
 
 const RGB16: &[PlaneFormat] = &[plane(2, 1, 1)];
@@ -177,10 +167,7 @@ mod tests {
     fn every_code_is_there_once_and_known_to_drm() {
         for (n, (letters, _)) in TABLE.iter().enumerate() {
             let code = Fourcc::from_bytes(*letters);
-            assert!(
-                TABLE[..n].iter().all(|(other, _)| other != letters),
-                "{code} twice"
-            );
+            assert!(TABLE[..n].iter().all(|(other, _)| other != letters), "{code} twice");
             let newer_than_the_crate = [*b"P012", *b"P016", *b"XYUV"];
             let known = drm_fourcc::DrmFourcc::try_from(code.0).is_ok();
             assert!(known || newer_than_the_crate.contains(letters), "{code}");

@@ -22,11 +22,7 @@ pub(super) struct Rows {
 
 /// Copies rows out of a dmabuf, or of a memfd that stands in for one. `out` then holds exactly
 /// `row * count` bytes. Fails with the name of the call and its answer.
-pub(super) fn read_rows(
-    fd: BorrowedFd<'_>,
-    rows: Rows,
-    out: &mut Vec<u8>,
-) -> Result<(), (&'static str, Errno)> {
+pub(super) fn read_rows(fd: BorrowedFd<'_>, rows: Rows, out: &mut Vec<u8>) -> Result<(), (&'static str, Errno)> {
     out.clear();
     match Sync::start(fd) {
         // Not a dmabuf. A memfd can shrink under a mapping, which kills; `pread` then reads less.
@@ -45,11 +41,7 @@ pub(super) fn read_rows(
     }
 }
 
-fn pread_rows(
-    fd: BorrowedFd<'_>,
-    rows: Rows,
-    out: &mut Vec<u8>,
-) -> Result<(), (&'static str, Errno)> {
+fn pread_rows(fd: BorrowedFd<'_>, rows: Rows, out: &mut Vec<u8>) -> Result<(), (&'static str, Errno)> {
     out.resize(rows.row * rows.count, 0);
     for (n, row) in out.chunks_exact_mut(rows.row).enumerate() {
         let mut at = rows.offset + (n * rows.stride) as u64;
@@ -112,19 +104,8 @@ impl Mapping {
     fn new(fd: BorrowedFd<'_>, len: u64) -> Result<Self, Errno> {
         let len = usize::try_from(len).map_err(|_| Errno::OVERFLOW)?;
         // SAFETY: a null hint lets the kernel place the mapping where nothing else is.
-        let start = unsafe {
-            mmap(
-                std::ptr::null_mut(),
-                len,
-                ProtFlags::READ,
-                MapFlags::SHARED,
-                fd,
-                0,
-            )
-        }?;
-        NonNull::new(start.cast())
-            .map(|start| Self { start, len })
-            .ok_or(Errno::NOMEM)
+        let start = unsafe { mmap(std::ptr::null_mut(), len, ProtFlags::READ, MapFlags::SHARED, fd, 0) }?;
+        NonNull::new(start.cast()).map(|start| Self { start, len }).ok_or(Errno::NOMEM)
     }
 
     /// Appends `len` bytes from `at` on; nothing when they are not all in the mapping.
