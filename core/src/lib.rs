@@ -13,9 +13,14 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+#[cfg(test)]
+extern crate std;
+
 #[macro_use]
 pub mod wire;
 
+pub mod channel;
+pub mod image;
 pub mod limits;
 pub mod proto;
 pub mod time;

@@ -10,3 +10,19 @@ pub const NOTIFY_TEXT: usize = 4096;
 pub const SUB_MESSAGES: usize = 16;
 /// Bytes of the virtual machine's name, its NUL included; libvirt's longest is 255.
 pub const NAME: usize = 1024;
+/// Milliseconds from a channel's opening to its first PING (the reference waits as long when idle).
+pub const PING_IDLE_MS: u64 = 100;
+/// Milliseconds from one PING pair to the next.
+pub const PING_EVERY_MS: u64 = 15_000;
+/// Milliseconds without a PONG and without a sign of life after which a client is taken to be gone.
+pub const PONG_WAIT_MS: u64 = 30_000;
+/// Milliseconds in which a display client must send its INIT.
+pub const INIT_WAIT_MS: u64 = 30_000;
+/// Messages from one acknowledgement to the next that a server asks for.
+pub const ACK_WINDOW: u32 = 20;
+/// Largest body of a client's message on the main channel: the reference's receive buffer.
+pub const MAIN_BODY: usize = 4096 + 11 * AGENT_CHUNK;
+/// Bytes of the agent's stream in one AGENT_DATA: VD_AGENT_MAX_DATA_SIZE.
+pub const AGENT_CHUNK: usize = 2048;
+/// AGENT_DATA messages a client may have on the way.
+pub const AGENT_TOKENS: u32 = 10;

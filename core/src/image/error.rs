@@ -59,15 +59,9 @@ impl fmt::Display for ImageError {
                 write!(f, "{left} bytes left after the picture, from byte {at}")
             }
             Self::Format { got } => write!(f, "picture format {got} is not carried here"),
-            Self::Layout {
-                width,
-                height,
-                stride,
-                len,
-            } => write!(
-                f,
-                "a {width}x{height} picture with {stride} bytes per row does not lie in {len} bytes"
-            ),
+            Self::Layout { width, height, stride, len } => {
+                write!(f, "a {width}x{height} picture with {stride} bytes per row does not lie in {len} bytes")
+            }
             Self::Output { needed, got } => {
                 write!(f, "output needs {needed} bytes, {got} were lent")
             }

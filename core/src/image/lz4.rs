@@ -26,18 +26,12 @@ pub struct Lz4Encoder {
 impl Lz4Encoder {
     /// An encoder for any number of pictures; nothing is carried from one to the next.
     pub fn new() -> Self {
-        Self {
-            table: CompressTable::large(),
-            gathered: [0; GATHER],
-        }
+        Self { table: CompressTable::large(), gathered: [0; GATHER] }
     }
 
     /// Whether the format can be sent as LZ4: 16, 24 and 32 bits per pixel, not palettes or A8.
     pub const fn carries(format: PixelFormat) -> bool {
-        matches!(
-            format,
-            PixelFormat::Rgb16 | PixelFormat::Rgb24 | PixelFormat::Rgb32 | PixelFormat::Rgba
-        )
+        matches!(format, PixelFormat::Rgb16 | PixelFormat::Rgb24 | PixelFormat::Rgb32 | PixelFormat::Rgba)
     }
 
     /// An output of this many bytes is always enough for `pixels`.
@@ -47,8 +41,7 @@ impl Lz4Encoder {
             Some(_) => 1,
             None => bytes.div_ceil(GATHER),
         };
-        HEAD + blocks * (BLOCK_HEAD + block::get_maximum_output_size(0))
-            + block::get_maximum_output_size(bytes)
+        HEAD + blocks * (BLOCK_HEAD + block::get_maximum_output_size(0)) + block::get_maximum_output_size(bytes)
     }
 
     /// Writes `pixels` to the front of `out` and returns the length, or `None` when the format is
@@ -57,8 +50,7 @@ impl Lz4Encoder {
         if !Self::carries(pixels.format()) {
             return None;
         }
-        out.get_mut(..HEAD)?
-            .copy_from_slice(&[1, pixels.format().to_wire()]);
+        out.get_mut(..HEAD)?.copy_from_slice(&[1, pixels.format().to_wire()]);
         match pixels.packed() {
             Some(packed) => put_block(&mut self.table, packed, out, HEAD),
             None => self.encode_gathered(pixels, out),
@@ -107,25 +99,15 @@ pub struct Lz4Picture {
 
 /// Decodes LZ4 image data of a `width` by `height` picture (the image descriptor's) into packed
 /// rows at the front of `out`.
-pub fn decode(
-    data: &[u8],
-    width: u32,
-    height: u32,
-    out: &mut [u8],
-) -> Result<Lz4Picture, ImageError> {
+pub fn decode(data: &[u8], width: u32, height: u32, out: &mut [u8]) -> Result<Lz4Picture, ImageError> {
     let truncated = ImageError::Truncated { at: data.len() };
     let (&[top_down, number], mut rest) = data.split_first_chunk::<HEAD>().ok_or(truncated)?;
     let format = PixelFormat::from_wire(number)
         .filter(|&format| Lz4Encoder::carries(format))
-        .ok_or(ImageError::Format {
-            got: u32::from(number),
-        })?;
+        .ok_or(ImageError::Format { got: u32::from(number) })?;
     let lent = out.len();
     let len = format.picture_bytes(width, height).unwrap_or(usize::MAX);
-    let out = out.get_mut(..len).ok_or(ImageError::Output {
-        needed: len,
-        got: lent,
-    })?;
+    let out = out.get_mut(..len).ok_or(ImageError::Output { needed: len, got: lent })?;
     let mut done = 0;
     while done < len {
         let (&size, blocks) = rest.split_first_chunk::<BLOCK_HEAD>().ok_or(truncated)?;
@@ -142,16 +124,9 @@ pub fn decode(
         rest = after;
     }
     if !rest.is_empty() {
-        return Err(ImageError::Trailing {
-            at: data.len() - rest.len(),
-            left: rest.len(),
-        });
+        return Err(ImageError::Trailing { at: data.len() - rest.len(), left: rest.len() });
     }
-    Ok(Lz4Picture {
-        format,
-        top_down: top_down != 0,
-        len,
-    })
+    Ok(Lz4Picture { format, top_down: top_down != 0, len })
 }
 
 /// Writes one block with its length at `at` and returns where it ends.
@@ -189,17 +164,12 @@ mod tests {
 
     #[test]
     fn a_decoded_picture_is_the_encoded_one() {
-        let sides = if cfg!(miri) {
-            [(1, 1), (5, 3), (17, 9)]
-        } else {
-            [(1, 1), (64, 1), (601, 173)]
-        };
+        let sides = if cfg!(miri) { [(1, 1), (5, 3), (17, 9)] } else { [(1, 1), (64, 1), (601, 173)] };
         for content in Content::ALL {
             for (width, height) in sides {
                 let bytes = picture(content, width as usize, height as usize);
                 let stride = width as usize * 4;
-                let pixels =
-                    Pixels::new(&bytes, PixelFormat::Rgb32, width, height, stride).unwrap();
+                let pixels = Pixels::new(&bytes, PixelFormat::Rgb32, width, height, stride).unwrap();
                 let data = encoded(&pixels);
                 let mut out = vec![0; bytes.len() + 3];
                 let got = decode(&data, width, height, &mut out).unwrap();
@@ -233,10 +203,7 @@ mod tests {
         let mut out = [0; 20];
         let got = decode(&data, 5, 1, &mut out).unwrap();
         assert!(!got.top_down);
-        assert_eq!(
-            out,
-            [1, 2, 3, 4, 5, 6, 7, 8, 1, 2, 3, 4, 5, 6, 7, 4, 5, 6, 7, 8]
-        );
+        assert_eq!(out, [1, 2, 3, 4, 5, 6, 7, 8, 1, 2, 3, 4, 5, 6, 7, 4, 5, 6, 7, 8]);
     }
 
     #[test]
@@ -262,10 +229,7 @@ mod tests {
             assert!(decode(&data[..short], 16, 4, &mut out).is_err(), "{short}");
         }
         data.push(0);
-        let left = ImageError::Trailing {
-            at: data.len() - 1,
-            left: 1,
-        };
+        let left = ImageError::Trailing { at: data.len() - 1, left: 1 };
         assert_eq!(decode(&data, 16, 4, &mut out), Err(left));
     }
 

@@ -106,12 +106,7 @@ impl<'a> Pixels<'a> {
         height: u32,
         stride: usize,
     ) -> Result<Self, ImageError> {
-        let refused = ImageError::Layout {
-            width,
-            height,
-            stride,
-            len: data.len(),
-        };
+        let refused = ImageError::Layout { width, height, stride, len: data.len() };
         let row_bytes = format.row_bytes(width).ok_or(refused)?;
         let last = usize::try_from(height).ok().and_then(|h| h.checked_sub(1));
         let end = last
@@ -121,33 +116,16 @@ impl<'a> Pixels<'a> {
         if width == 0 || row_bytes > stride || end > data.len() {
             return Err(refused);
         }
-        Ok(Self {
-            data,
-            format,
-            width,
-            height,
-            stride,
-            row_bytes,
-        })
+        Ok(Self { data, format, width, height, stride, row_bytes })
     }
 
     /// The rectangle at `left`, `top`. Fails with [`ImageError::Layout`] when it is empty, sticks
     /// out, or does not begin at a whole byte.
     pub fn rect(&self, left: u32, top: u32, width: u32, height: u32) -> Result<Self, ImageError> {
-        let refused = ImageError::Layout {
-            width,
-            height,
-            stride: self.stride,
-            len: self.data.len(),
-        };
-        let inside =
-            |from: u32, len: u32, side: u32| from.checked_add(len).is_some_and(|e| e <= side);
+        let refused = ImageError::Layout { width, height, stride: self.stride, len: self.data.len() };
+        let inside = |from: u32, len: u32, side: u32| from.checked_add(len).is_some_and(|e| e <= side);
         let bits = u64::from(left) * u64::from(self.format.bits());
-        if !inside(left, width, self.width)
-            || !inside(top, height, self.height)
-            || height == 0
-            || bits % 8 != 0
-        {
+        if !inside(left, width, self.width) || !inside(top, height, self.height) || height == 0 || bits % 8 != 0 {
             return Err(refused);
         }
         let column = usize::try_from(bits / 8).map_err(|_| refused)?;

@@ -19,14 +19,7 @@ pub enum Content {
 
 impl Content {
     /// Every kind.
-    pub const ALL: [Self; 6] = [
-        Self::Flat,
-        Self::Noise,
-        Self::Gradient,
-        Self::Text,
-        Self::Sparse,
-        Self::Natural,
-    ];
+    pub const ALL: [Self; 6] = [Self::Flat, Self::Noise, Self::Gradient, Self::Text, Self::Sparse, Self::Natural];
 
     /// Fills `out` with packed rows of 4-byte pixels (blue, green, red, a fourth), `width` to a
     /// row. The fourth byte is a smooth pattern, so that alpha has something to code.
@@ -107,8 +100,7 @@ fn natural_pixel(random: &mut Random, x: u32, y: u32) -> u32 {
 
 /// Bilinear interpolation between random values, 0 to 255, on a grid of `cell` pixels.
 fn soft(x: u32, y: u32, cell: u32, salt: u32) -> u32 {
-    let corner =
-        |dx: u32, dy: u32| mix((x / cell + dx) ^ ((y / cell + dy) << 12) ^ (salt << 26)) & 255;
+    let corner = |dx: u32, dy: u32| mix((x / cell + dx) ^ ((y / cell + dy) << 12) ^ (salt << 26)) & 255;
     let (u, v) = (x % cell, y % cell);
     let top = corner(0, 0) * (cell - u) + corner(1, 0) * u;
     let bottom = corner(0, 1) * (cell - u) + corner(1, 1) * u;
