@@ -24,6 +24,20 @@ pub enum ImageError {
         /// The number on the wire.
         got: u32,
     },
+    /// Data that does not begin as this format does.
+    Magic {
+        /// What stands in place of the magic number.
+        magic: u32,
+        /// What stands in place of the version.
+        version: u32,
+    },
+    /// A picture of no pixels, or of more than the format allows or memory can hold.
+    Size {
+        /// Pixels in a row.
+        width: u32,
+        /// Rows.
+        height: u32,
+    },
     /// Rows do not fit the memory they are said to lie in, or a side is zero or too long.
     Layout {
         /// Pixels in a row.
@@ -42,6 +56,27 @@ pub enum ImageError {
         /// Bytes lent.
         got: usize,
     },
+    /// The lent working memory is too short.
+    Scratch {
+        /// Elements needed.
+        needed: usize,
+        /// Elements lent.
+        got: usize,
+    },
+    /// A code word that stands for nothing, before `at`.
+    Code {
+        /// Where reading had come to.
+        at: usize,
+    },
+    /// A run or match longer than what is left of the row or picture.
+    Length {
+        /// Where reading had come to.
+        at: usize,
+        /// Units it would produce.
+        length: usize,
+        /// Units there is room for.
+        room: usize,
+    },
     /// An LZ4 block that is not valid, or that refers to bytes before the first.
     Block {
         /// Where the block begins.
@@ -59,11 +94,24 @@ impl fmt::Display for ImageError {
                 write!(f, "{left} bytes left after the picture, from byte {at}")
             }
             Self::Format { got } => write!(f, "picture format {got} is not carried here"),
+            Self::Magic { magic, version } => {
+                write!(f, "magic {magic:#010x}, version {version:#x} are not this format's")
+            }
+            Self::Size { width, height } => {
+                write!(f, "a picture of {width}x{height} pixels is not possible")
+            }
             Self::Layout { width, height, stride, len } => {
                 write!(f, "a {width}x{height} picture with {stride} bytes per row does not lie in {len} bytes")
             }
             Self::Output { needed, got } => {
                 write!(f, "output needs {needed} bytes, {got} were lent")
+            }
+            Self::Scratch { needed, got } => {
+                write!(f, "working memory needs {needed} elements, {got} were lent")
+            }
+            Self::Code { at } => write!(f, "a code word before byte {at} stands for nothing"),
+            Self::Length { at, length, room } => {
+                write!(f, "a run of {length} before byte {at} has room for {room}")
             }
             Self::Block { at, len } => write!(f, "bad LZ4 block of {len} bytes at byte {at}"),
         }

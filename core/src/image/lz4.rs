@@ -156,9 +156,9 @@ mod tests {
         out
     }
 
-    fn picture(content: Content, width: usize, height: usize) -> Vec<u8> {
-        let mut bytes = vec![0; width * height * 4];
-        content.fill(1, width, &mut bytes);
+    fn picture(content: Content, width: u32, height: u32) -> Vec<u8> {
+        let mut bytes = vec![0; (width * height * 4) as usize];
+        content.fill(1, PixelFormat::Rgb32, width, &mut bytes);
         bytes
     }
 
@@ -167,7 +167,7 @@ mod tests {
         let sides = if cfg!(miri) { [(1, 1), (5, 3), (17, 9)] } else { [(1, 1), (64, 1), (601, 173)] };
         for content in Content::ALL {
             for (width, height) in sides {
-                let bytes = picture(content, width as usize, height as usize);
+                let bytes = picture(content, width, height);
                 let stride = width as usize * 4;
                 let pixels = Pixels::new(&bytes, PixelFormat::Rgb32, width, height, stride).unwrap();
                 let data = encoded(&pixels);
@@ -182,7 +182,7 @@ mod tests {
     #[test]
     fn a_rectangle_is_gathered_over_several_blocks() {
         let (width, height) = if cfg!(miri) { (40, 30) } else { (400, 300) };
-        let bytes = picture(Content::Natural, width as usize, height as usize);
+        let bytes = picture(Content::Natural, width, height);
         let stride = width as usize * 4;
         let frame = Pixels::new(&bytes, PixelFormat::Rgba, width, height, stride).unwrap();
         let rect = frame.rect(3, 2, width - 5, height - 4).unwrap();

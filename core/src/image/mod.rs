@@ -8,8 +8,10 @@
 //! | module | image type in spice.proto |
 //! |---|---|
 //! | [`lz4`] | LZ4 (109) |
+//! | [`quic`] | QUIC (1) |
 
 pub mod lz4;
+pub mod quic;
 #[cfg(any(test, feature = "samples"))]
 pub mod samples;
 

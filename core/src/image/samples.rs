@@ -1,5 +1,7 @@
 //! Deterministic pictures for round-trip tests, fuzz seeds and benches.
 
+use super::PixelFormat;
+
 /// What a sample picture looks like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Content {
@@ -21,15 +23,28 @@ impl Content {
     /// Every kind.
     pub const ALL: [Self; 6] = [Self::Flat, Self::Noise, Self::Gradient, Self::Text, Self::Sparse, Self::Natural];
 
-    /// Fills `out` with packed rows of 4-byte pixels (blue, green, red, a fourth), `width` to a
-    /// row. The fourth byte is a smooth pattern, so that alpha has something to code.
-    pub fn fill(self, seed: u32, width: usize, out: &mut [u8]) {
+    /// Fills `out` with packed rows of pixels in `format`, `width` to a row; palette pictures are
+    /// filled byte by byte. The fourth byte of a pixel is a smooth pattern, so that alpha has
+    /// something to code.
+    pub fn fill(self, seed: u32, format: PixelFormat, width: u32, out: &mut [u8]) {
         let mut random = Random::new(seed);
-        for (i, pixel) in out.chunks_exact_mut(4).enumerate() {
+        let bytes = (format.bits() as usize).div_ceil(8);
+        for (i, pixel) in (0..).zip(out.chunks_exact_mut(bytes)) {
             let (x, y) = (i % width, i / width);
-            let rgb = self.pixel(&mut random, seed, x as u32, y as u32);
+            let rgb = self.pixel(&mut random, seed, x, y);
             let [b, g, r, _] = rgb.to_le_bytes();
-            pixel.copy_from_slice(&[b, g, r, (x / 7 + y / 5) as u8]);
+            match pixel {
+                [index] => *index = b,
+                [low, high] => {
+                    let five = |byte: u8| u16::from(byte >> 3);
+                    let rgb = five(b) | (five(g) << 5) | (five(r) << 10);
+                    [*low, *high] = rgb.to_le_bytes();
+                }
+                _ => {
+                    let fourth = (x / 7 + y / 5) as u8;
+                    pixel.copy_from_slice(&[b, g, r, fourth][..bytes]);
+                }
+            }
         }
     }
 
