@@ -4,13 +4,20 @@
 //! [`Stage`] (what it shows) and hears from it through an [`Inbox`] (input, wishes, the end). It
 //! never waits for a viewer: publishing replaces what was published before.
 
+use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 
 use sumac_backends::Frame;
 
 pub use geometry::{Rect, Size};
+pub use pool::FramePool;
+pub use stats::SourceStats;
+pub use test_desktop::TestDesktop;
 
 mod geometry;
+mod pool;
+mod stats;
+pub mod test_desktop;
 
 /// Something that shows a desktop and takes input.
 ///
@@ -19,6 +26,8 @@ mod geometry;
 pub trait Source: Send {
     /// The size of the first picture, in pixels; known before `run` so that listeners can open.
     fn size(&self) -> Size;
+    /// Its counters, which stay readable while it runs.
+    fn stats(&self) -> Arc<SourceStats>;
     /// Shows the desktop until told to quit.
     fn run(self: Box<Self>, stage: Box<dyn Stage>, inbox: Inbox) -> anyhow::Result<()>;
 }
@@ -129,5 +138,5 @@ pub struct CursorShape {
     /// Row of the pixel that points.
     pub hot_y: u16,
     /// `width * height * 4` bytes.
-    pub bgra: std::sync::Arc<[u8]>,
+    pub bgra: Arc<[u8]>,
 }
