@@ -6,21 +6,14 @@ use std::path::Path;
 use std::sync::mpsc::{Sender, channel};
 
 use anyhow::{Context, bail};
-use sumac::source::{
-    CursorShape, InputEvent, Leds, Rect, Size, Source, Stage, TestDesktop, ToSource,
-};
+use sumac::source::{CursorShape, InputEvent, Leds, Rect, Size, Source, Stage, TestDesktop, ToSource};
 use sumac_backends::Frame;
 
 fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [size, path, typed @ ..] = &arguments[..] else {
-        bail!("usage: desktop-png WxH FILE.png [TYPED TEXT]")
-    };
+    let [size, path, typed @ ..] = &arguments[..] else { bail!("usage: desktop-png WxH FILE.png [TYPED TEXT]") };
     let (width, height) = size.split_once('x').context("the size is not WxH")?;
-    let size = Size {
-        width: width.parse()?,
-        height: height.parse()?,
-    };
+    let size = Size { width: width.parse()?, height: height.parse()? };
 
     let (to_source, inbox) = channel();
     let (to_us, frames) = channel();
@@ -36,23 +29,11 @@ fn main() -> anyhow::Result<()> {
 
 /// Types lower-case letters and spaces, then Enter.
 fn type_line(to_source: &Sender<ToSource>, text: &str) -> anyhow::Result<()> {
-    const ROWS: [(u8, &str); 4] = [
-        (0x10, "qwertyuiop"),
-        (0x1e, "asdfghjkl"),
-        (0x2c, "zxcvbnm"),
-        (0x39, " "),
-    ];
-    let code = |c| {
-        ROWS.iter()
-            .find_map(|(first, row)| Some(first + u8::try_from(row.find(c)?).ok()?))
-    };
+    const ROWS: [(u8, &str); 4] = [(0x10, "qwertyuiop"), (0x1e, "asdfghjkl"), (0x2c, "zxcvbnm"), (0x39, " ")];
+    let code = |c| ROWS.iter().find_map(|(first, row)| Some(first + u8::try_from(row.find(c)?).ok()?));
     for code in text.chars().filter_map(code).chain([0x1c]) {
         for down in [true, false] {
-            to_source.send(ToSource::Input(InputEvent::Key {
-                code,
-                extended: false,
-                down,
-            }))?;
+            to_source.send(ToSource::Input(InputEvent::Key { code, extended: false, down }))?;
         }
     }
     Ok(())

@@ -15,14 +15,7 @@ use sumac_backends::Frame;
 /// cannot express.
 pub fn write_bgrx_png(path: &Path, frame: &Frame) -> anyhow::Result<()> {
     let layout = frame.layout();
-    let naming = || {
-        format!(
-            "writing the {}x{} picture to {}",
-            layout.width,
-            layout.height,
-            path.display()
-        )
-    };
+    let naming = || format!("writing the {}x{} picture to {}", layout.width, layout.height, path.display());
     let file = File::create(path).with_context(naming)?;
     let mut encoder = png::Encoder::new(BufWriter::new(file), layout.width, layout.height);
     encoder.set_color(png::ColorType::Rgb);
@@ -36,10 +29,7 @@ pub fn write_bgrx_png(path: &Path, frame: &Frame) -> anyhow::Result<()> {
 fn rgb(frame: &Frame) -> Vec<u8> {
     let layout = frame.layout();
     let row_length = layout.width as usize * 4;
-    let rows = frame
-        .pixels()
-        .chunks(layout.stride.max(1) as usize)
-        .take(layout.height as usize);
+    let rows = frame.pixels().chunks(layout.stride.max(1) as usize).take(layout.height as usize);
     rows.flat_map(|row| row[..row_length].as_chunks::<4>().0)
         .flat_map(|&[blue, green, red, _]| [red, green, blue])
         .collect()
@@ -55,40 +45,23 @@ mod tests {
 
     #[test]
     fn colours_survive_and_padding_does_not() {
-        let layout = Layout {
-            width: 2,
-            height: 2,
-            stride: 12,
-        };
+        let layout = Layout { width: 2, height: 2, stride: 12 };
         let pixels: Vec<u8> = (0..20).collect();
         let frame = Frame::from_memory(layout, pixels).unwrap();
         let path = std::env::temp_dir().join(format!("sumac-png-{}.png", std::process::id()));
         write_bgrx_png(&path, &frame).unwrap();
 
-        let mut reader = png::Decoder::new(BufReader::new(File::open(&path).unwrap()))
-            .read_info()
-            .unwrap();
+        let mut reader = png::Decoder::new(BufReader::new(File::open(&path).unwrap())).read_info().unwrap();
         let mut read = vec![0; reader.output_buffer_size().unwrap()];
         let info = reader.next_frame(&mut read).unwrap();
         std::fs::remove_file(&path).unwrap();
-        assert_eq!(
-            (info.width, info.height, info.color_type),
-            (2, 2, png::ColorType::Rgb)
-        );
+        assert_eq!((info.width, info.height, info.color_type), (2, 2, png::ColorType::Rgb));
         assert_eq!(read, [2, 1, 0, 6, 5, 4, 14, 13, 12, 18, 17, 16]);
     }
 
     #[test]
     fn errors_name_the_file() {
-        let frame = Frame::from_memory(
-            Layout {
-                width: 1,
-                height: 1,
-                stride: 4,
-            },
-            [0; 4],
-        )
-        .unwrap();
+        let frame = Frame::from_memory(Layout { width: 1, height: 1, stride: 4 }, [0; 4]).unwrap();
         let error = write_bgrx_png(Path::new("/nowhere/at/all.png"), &frame).unwrap_err();
         assert!(error.to_string().contains("/nowhere/at/all.png"), "{error}");
     }

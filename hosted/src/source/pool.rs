@@ -44,16 +44,8 @@ pub struct FramePool {
 impl FramePool {
     /// An empty pool for pictures of this size.
     pub fn new(size: Size) -> Self {
-        let shelf = Arc::new(Shelf {
-            idle: Mutex::new(Vec::new()),
-        });
-        Self {
-            size,
-            newest: None,
-            version: 0,
-            history: VecDeque::new(),
-            shelf,
-        }
+        let shelf = Arc::new(Shelf { idle: Mutex::new(Vec::new()) });
+        Self { size, newest: None, version: 0, history: VecDeque::new(), shelf }
     }
 
     /// The size of its pictures in pixels.
@@ -67,10 +59,7 @@ impl FramePool {
     /// `damage`; inside, it finds arbitrary older pixels and must write all of them. The first
     /// picture needs damage that covers it all.
     pub fn publish(&mut self, damage: &[Rect], draw: impl FnOnce(&mut [u8])) -> Frame {
-        let damage: Vec<Rect> = damage
-            .iter()
-            .filter_map(|r| r.intersect(self.size.bounds()))
-            .collect();
+        let damage: Vec<Rect> = damage.iter().filter_map(|r| r.intersect(self.size.bounds())).collect();
         let mut buffer = self.shelf.take().unwrap_or_else(|| Buffer::new(self.size));
         self.catch_up(&mut buffer, &damage);
         draw(&mut buffer.pixels);
@@ -99,12 +88,7 @@ impl FramePool {
         if missed > self.history.len() || buffer.version == 0 {
             everything.iter().for_each(&mut copy);
         } else {
-            self.history
-                .iter()
-                .rev()
-                .take(missed)
-                .flatten()
-                .for_each(&mut copy);
+            self.history.iter().rev().take(missed).flatten().for_each(&mut copy);
         }
     }
 }
@@ -144,30 +128,13 @@ struct Buffer {
 
 impl Buffer {
     fn new(size: Size) -> Self {
-        Self {
-            pixels: vec![0; size.width as usize * size.height as usize * 4],
-            version: 0,
-        }
+        Self { pixels: vec![0; size.width as usize * size.height as usize * 4], version: 0 }
     }
 
     fn into_frame(self, size: Size, shelf: Arc<Shelf>) -> Frame {
-        let layout = Layout {
-            width: size.width,
-            height: size.height,
-            stride: size.width * 4,
-        };
-        #[expect(
-            clippy::expect_used,
-            reason = "Buffer::new made the pixels for this very size"
-        )]
-        Frame::from_memory(
-            layout,
-            Loan {
-                buffer: self,
-                shelf,
-            },
-        )
-        .expect("a buffer of the pool's size")
+        let layout = Layout { width: size.width, height: size.height, stride: size.width * 4 };
+        #[expect(clippy::expect_used, reason = "Buffer::new made the pixels for this very size")]
+        Frame::from_memory(layout, Loan { buffer: self, shelf }).expect("a buffer of the pool's size")
     }
 }
 
@@ -205,18 +172,10 @@ fn copy_rect(from: &[u8], to: &mut [u8], size: Size, rect: Rect) {
 mod tests {
     use super::*;
 
-    const SIZE: Size = Size {
-        width: 8,
-        height: 4,
-    };
+    const SIZE: Size = Size { width: 8, height: 4 };
 
     fn rect(x: u32, y: u32, width: u32, height: u32) -> Rect {
-        Rect {
-            x,
-            y,
-            width,
-            height,
-        }
+        Rect { x, y, width, height }
     }
 
     /// Fills `damage` with `value` in the pool's next picture and in `expected`.
@@ -246,12 +205,7 @@ mod tests {
                 random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
                 let damage = match step {
                     0 => SIZE.bounds(),
-                    _ => rect(
-                        random >> 8 & 3,
-                        random >> 10 & 1,
-                        1 + (random >> 12 & 3),
-                        1 + (random >> 14 & 1),
-                    ),
+                    _ => rect(random >> 8 & 3, random >> 10 & 1, 1 + (random >> 12 & 3), 1 + (random >> 14 & 1)),
                 };
                 let frame = paint(&mut pool, &mut expected, damage, step as u8);
                 held.push_back((frame, expected.clone()));
@@ -288,9 +242,7 @@ mod tests {
             drop(paint(&mut pool, &mut expected, SIZE.bounds(), step));
             assert!(idle(&pool) <= 1);
         }
-        let burst: Vec<Frame> = (0..9)
-            .map(|i| paint(&mut pool, &mut expected, rect(0, 0, 1, 1), i))
-            .collect();
+        let burst: Vec<Frame> = (0..9).map(|i| paint(&mut pool, &mut expected, rect(0, 0, 1, 1), i)).collect();
         assert_eq!(idle(&pool), 0);
         assert_eq!(Arc::strong_count(&pool.shelf), 1 + burst.len());
         drop(burst);
@@ -311,18 +263,8 @@ mod tests {
     fn damage_outside_of_the_picture_is_clipped() {
         let mut pool = FramePool::new(SIZE);
         pool.publish(&[SIZE.bounds()], |_| {});
-        pool.publish(
-            &[
-                rect(6, 2, 100, 100),
-                rect(50, 50, 1, 1),
-                rect(u32::MAX, 0, 9, 9),
-            ],
-            |_| {},
-        );
-        assert_eq!(
-            pool.history.back().map(Vec::as_slice),
-            Some(&[rect(6, 2, 2, 2)][..])
-        );
+        pool.publish(&[rect(6, 2, 100, 100), rect(50, 50, 1, 1), rect(u32::MAX, 0, 9, 9)], |_| {});
+        assert_eq!(pool.history.back().map(Vec::as_slice), Some(&[rect(6, 2, 2, 2)][..]));
         pool.publish(&[], |_| {});
         pool.publish(&[], |_| {});
     }

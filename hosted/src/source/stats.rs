@@ -33,9 +33,7 @@ impl SourceStats {
     /// Notes the calling thread's CPU time; only the source's own thread may call it.
     pub(super) fn note_cpu(&self) {
         let used = clock_gettime(ClockId::ThreadCPUTime);
-        let us = (used.tv_sec as u64)
-            .saturating_mul(1_000_000)
-            .saturating_add(used.tv_nsec as u64 / 1000);
+        let us = (used.tv_sec as u64).saturating_mul(1_000_000).saturating_add(used.tv_nsec as u64 / 1000);
         self.cpu_us.store(us, Ordering::Relaxed);
     }
 }

@@ -24,12 +24,7 @@ impl Area {
 
     /// Between two edges each way; what is past the right or bottom edge is outside.
     pub(super) fn between(left: i32, top: i32, right: i32, bottom: i32) -> Self {
-        Self::new(
-            left,
-            top,
-            right.saturating_sub(left),
-            bottom.saturating_sub(top),
-        )
+        Self::new(left, top, right.saturating_sub(left), bottom.saturating_sub(top))
     }
 
     pub(super) fn right(self) -> i32 {
@@ -96,11 +91,7 @@ impl Area {
 
     /// The same, elsewhere.
     pub(super) fn offset(self, dx: i32, dy: i32) -> Self {
-        Self {
-            x: self.x.saturating_add(dx),
-            y: self.y.saturating_add(dy),
-            ..self
-        }
+        Self { x: self.x.saturating_add(dx), y: self.y.saturating_add(dy), ..self }
     }
 
     /// The part that lies in a picture of this size.

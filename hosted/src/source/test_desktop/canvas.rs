@@ -19,12 +19,7 @@ pub(super) fn mix(under: Pixel, over: Pixel, alpha: u8) -> Pixel {
         let sum = u32::from(u) * (255 - alpha) + u32::from(o) * alpha + 128;
         ((sum + (sum >> 8)) >> 8) as u8
     };
-    [
-        part(under[0], over[0]),
-        part(under[1], over[1]),
-        part(under[2], over[2]),
-        0,
-    ]
+    [part(under[0], over[0]), part(under[1], over[1]), part(under[2], over[2]), 0]
 }
 
 /// Pixels to draw into, and where drawing is allowed.
@@ -39,16 +34,8 @@ impl<'a> Canvas<'a> {
     /// size gives a canvas on which nothing can be drawn.
     pub(super) fn new(pixels: &'a mut [Pixel], size: Size) -> Self {
         let fits = size.width as usize * size.height as usize == pixels.len();
-        let size = if fits {
-            Area::of(size)
-        } else {
-            Area::default()
-        };
-        Self {
-            pixels,
-            size,
-            clip: size,
-        }
+        let size = if fits { Area::of(size) } else { Area::default() };
+        Self { pixels, size, clip: size }
     }
 
     /// Where drawing is allowed.
@@ -58,11 +45,7 @@ impl<'a> Canvas<'a> {
 
     /// The same canvas, allowing drawing in `area` only.
     pub(super) fn clipped(&mut self, area: Area) -> Canvas<'_> {
-        Canvas {
-            pixels: self.pixels,
-            size: self.size,
-            clip: self.clip.intersect(area),
-        }
+        Canvas { pixels: self.pixels, size: self.size, clip: self.clip.intersect(area) }
     }
 
     /// The pixels of row `y` from column `x`, `w` of them, as far as drawing is allowed, and the
@@ -111,11 +94,7 @@ impl<'a> Canvas<'a> {
             let dy = f32::outside(area.y + radius, area.bottom() - radius, y);
             for (x, pixel) in (x0..).zip(row) {
                 let dx = f32::outside(area.x + radius, area.right() - radius, x);
-                let inside = if dx > 0.0 && dy > 0.0 {
-                    coverage(radius as f32 - dx.hypot(dy))
-                } else {
-                    255
-                };
+                let inside = if dx > 0.0 && dy > 0.0 { coverage(radius as f32 - dx.hypot(dy)) } else { 255 };
                 *pixel = mix(*pixel, color, mul(inside, alpha));
             }
         }
@@ -128,11 +107,8 @@ impl<'a> Canvas<'a> {
         for y in visible.y..visible.bottom() {
             let dy = f32::outside(area.y, area.bottom(), y);
             let beside = Area::between(visible.x, y, visible.right(), y + 1).intersect(hole);
-            let (left_end, right_start) = if beside.is_empty() {
-                (visible.right(), visible.right())
-            } else {
-                (beside.x, beside.right())
-            };
+            let (left_end, right_start) =
+                if beside.is_empty() { (visible.right(), visible.right()) } else { (beside.x, beside.right()) };
             for (left, right) in [(visible.x, left_end), (right_start, visible.right())] {
                 let Some((x0, row)) = self.row(left, y, right - left) else {
                     continue;

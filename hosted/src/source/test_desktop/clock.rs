@@ -7,26 +7,17 @@ pub(super) const FROZEN: u64 = 1_750_507_200;
 
 const DAY: u64 = 86_400;
 const WEEKDAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
-const MONTHS: [&str; 12] = [
-    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-];
+const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
 /// Seconds since 1970 now; 0 when the machine's clock is before that.
 pub(super) fn now() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |d| d.as_secs())
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs())
 }
 
 /// `12:00:00`
 pub(super) fn time_of_day(seconds: u64) -> String {
     let second = seconds % DAY;
-    format!(
-        "{:02}:{:02}:{:02}",
-        second / 3600,
-        second / 60 % 60,
-        second % 60
-    )
+    format!("{:02}:{:02}:{:02}", second / 3600, second / 60 % 60, second % 60)
 }
 
 /// `Sat 21 Jun`
@@ -38,12 +29,7 @@ pub(super) fn short_date(seconds: u64) -> String {
 /// `Sat Jun 21 12:00:00 UTC 2025`, as date(1) writes it.
 pub(super) fn date_and_time(seconds: u64) -> String {
     let (year, month, day) = civil(seconds / DAY);
-    format!(
-        "{} {} {day:2} {} UTC {year}",
-        weekday(seconds),
-        MONTHS[month],
-        time_of_day(seconds)
-    )
+    format!("{} {} {day:2} {} UTC {year}", weekday(seconds), MONTHS[month], time_of_day(seconds))
 }
 
 fn weekday(seconds: u64) -> &'static str {
@@ -52,9 +38,7 @@ fn weekday(seconds: u64) -> &'static str {
 
 /// Year, month from 0, and day of the month of a day counted from 1970-01-01.
 fn civil(days: u64) -> (u64, usize, u64) {
-    let leap = |year: u64| {
-        year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
-    };
+    let leap = |year: u64| year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
     // Whole cycles of 400 years first, so that any number of seconds takes a bounded time.
     let mut year = 1970 + days / 146_097 * 400;
     let mut days = days % 146_097;

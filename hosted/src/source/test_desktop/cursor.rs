@@ -30,15 +30,8 @@ enum Part {
 
 use Part::{Capsule, Polygon};
 
-const ARROW: &[Part] = &[Polygon(&[
-    (2.0, 2.0),
-    (2.0, 18.0),
-    (5.8, 14.6),
-    (8.4, 20.6),
-    (11.2, 19.4),
-    (8.6, 13.6),
-    (13.6, 13.2),
-])];
+const ARROW: &[Part] =
+    &[Polygon(&[(2.0, 2.0), (2.0, 18.0), (5.8, 14.6), (8.4, 20.6), (11.2, 19.4), (8.6, 13.6), (13.6, 13.2)])];
 
 const TEXT: &[Part] = &[
     Capsule((12.0, 4.5), (12.0, 19.5), 0.7),
@@ -62,14 +55,7 @@ const HAND: &[Part] = &[
     Capsule((15.3, 10.2), (15.3, 15.0), 1.6),
     Capsule((18.2, 11.4), (18.2, 16.0), 1.5),
     Capsule((4.6, 12.6), (8.6, 18.4), 1.5),
-    Polygon(&[
-        (7.5, 13.0),
-        (19.7, 13.0),
-        (19.7, 17.0),
-        (17.8, 21.5),
-        (9.8, 21.5),
-        (7.5, 17.5),
-    ]),
+    Polygon(&[(7.5, 13.0), (19.7, 13.0), (19.7, 17.0), (17.8, 21.5), (9.8, 21.5), (7.5, 17.5)]),
 ];
 
 /// Dark lines between the fingers.
@@ -90,15 +76,7 @@ impl Pointer {
         };
         let points = (0..SIDE * SIDE).map(|i| ((i % SIDE) as f32 + 0.5, (i / SIDE) as f32 + 0.5));
         let bgra: Arc<[u8]> = points.flat_map(|point| pixel(light, dark, point)).collect();
-        CursorShape {
-            size: Size {
-                width: SIDE,
-                height: SIDE,
-            },
-            hot_x: hot.0,
-            hot_y: hot.1,
-            bgra,
-        }
+        CursorShape { size: Size { width: SIDE, height: SIDE }, hot_x: hot.0, hot_y: hot.1, bgra }
     }
 }
 
@@ -156,16 +134,8 @@ mod tests {
             let shape = pointer.shape();
             assert_eq!(shape.bgra.len(), 24 * 24 * 4);
             let pixels: Vec<&[u8]> = shape.bgra.chunks_exact(4).collect();
-            assert!(
-                pixels
-                    .iter()
-                    .all(|p| p[0] <= p[3] && p[1] <= p[3] && p[2] <= p[3]),
-                "{pointer:?}"
-            );
-            assert!(
-                pixels.iter().any(|p| (1..255).contains(&p[3])),
-                "{pointer:?} has hard edges"
-            );
+            assert!(pixels.iter().all(|p| p[0] <= p[3] && p[1] <= p[3] && p[2] <= p[3]), "{pointer:?}");
+            assert!(pixels.iter().any(|p| (1..255).contains(&p[3])), "{pointer:?} has hard edges");
             let hot = usize::from(shape.hot_y) * 24 + usize::from(shape.hot_x);
             assert!(pixels[hot][3] > 200, "{pointer:?} points beside itself");
         }

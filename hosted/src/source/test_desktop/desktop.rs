@@ -30,10 +30,7 @@ pub(super) struct Moment {
 
 impl Moment {
     /// What a frozen desktop shows, always.
-    pub(super) const FROZEN: Self = Self {
-        frame: 0,
-        seconds: clock::FROZEN,
-    };
+    pub(super) const FROZEN: Self = Self { frame: 0, seconds: clock::FROZEN };
 }
 
 /// The desktop.
@@ -99,9 +96,7 @@ impl Desktop {
         }
         match self.window_at(x, y) {
             Some(window) if !window.content().contains(x, y) => Pointer::Arrow,
-            Some(Window {
-                app: App::Terminal, ..
-            }) => Pointer::Text,
+            Some(Window { app: App::Terminal, .. }) => Pointer::Text,
             Some(window) if window.app == App::Paint => Paint::pointer(window.content(), x, y),
             _ => Pointer::Arrow,
         }
@@ -115,11 +110,7 @@ impl Desktop {
         self.wallpaper = Wallpaper::new(size);
         self.windows = layout::windows(size);
         self.taskbar.resize(size);
-        self.shell.resize(
-            self.content(App::Terminal),
-            layout::terminal_face(size),
-            size,
-        );
+        self.shell.resize(self.content(App::Terminal), layout::terminal_face(size), size);
         self.paint.resize(self.content(App::Paint));
         self.dragged = None;
         self.pointer = self.inside(self.pointer.0, self.pointer.1);
@@ -139,19 +130,14 @@ impl Desktop {
         self.movie.show(moment.frame);
         self.dirty.add(self.content(App::Movie));
         self.taskbar.set_clock(moment.seconds, &mut self.dirty);
-        self.shell
-            .set_caret((moment.frame / BLINK).is_multiple_of(2));
+        self.shell.set_caret((moment.frame / BLINK).is_multiple_of(2));
         self.update_shell();
     }
 
     /// Takes a viewer's input.
     pub(super) fn input(&mut self, event: &InputEvent) {
         match *event {
-            InputEvent::Key {
-                code,
-                extended,
-                down,
-            } => {
+            InputEvent::Key { code, extended, down } => {
                 if let Some(stroke) = self.keyboard.key(code, extended, down) {
                     self.shell.stroke(stroke);
                     self.update_shell();
@@ -162,29 +148,17 @@ impl Desktop {
                 self.move_to(pixel(x), pixel(y));
             }
             InputEvent::MoveBy { dx, dy } => {
-                self.move_to(
-                    self.pointer.0.saturating_add(dx),
-                    self.pointer.1.saturating_add(dy),
-                );
+                self.move_to(self.pointer.0.saturating_add(dx), self.pointer.1.saturating_add(dy));
             }
-            InputEvent::Button {
-                button: Button::Left,
-                down: true,
-            } => self.press(),
-            InputEvent::Button {
-                button: Button::Left,
-                down: false,
-            } => {
+            InputEvent::Button { button: Button::Left, down: true } => self.press(),
+            InputEvent::Button { button: Button::Left, down: false } => {
                 self.dragged = None;
                 self.paint.release();
             }
             InputEvent::Button { .. } => {}
             InputEvent::Wheel(notches) => {
                 let (x, y) = self.pointer;
-                if self
-                    .window_at(x, y)
-                    .is_some_and(|window| window.app == App::Terminal)
-                {
+                if self.window_at(x, y).is_some_and(|window| window.app == App::Terminal) {
                     self.shell.wheel(notches);
                     self.update_shell();
                 }
@@ -192,8 +166,7 @@ impl Desktop {
             InputEvent::Leds(leds) => self.keyboard.set_leds(leds),
         }
         self.taskbar.set_leds(self.keyboard.leds(), &mut self.dirty);
-        self.taskbar
-            .set_event(describe(event, self.pointer), &mut self.dirty);
+        self.taskbar.set_event(describe(event, self.pointer), &mut self.dirty);
     }
 
     /// Whether anything must be drawn again.
@@ -204,22 +177,14 @@ impl Desktop {
     /// Takes the list of what must be drawn again.
     pub(super) fn take_dirty(&mut self) -> Vec<Area> {
         let all = Area::of(self.size);
-        self.dirty
-            .take()
-            .into_iter()
-            .map(|area| area.intersect(all))
-            .filter(|area| !area.is_empty())
-            .collect()
+        self.dirty.take().into_iter().map(|area| area.intersect(all)).filter(|area| !area.is_empty()).collect()
     }
 
     /// Draws one part of the screen completely.
     pub(super) fn draw(&self, canvas: &mut Canvas<'_>, part: Area) {
         let mut canvas = canvas.clipped(part);
         // Whatever lies below a window that covers all of the part is not seen.
-        let lowest = self
-            .windows
-            .iter()
-            .rposition(|window| window.content().holds(part));
+        let lowest = self.windows.iter().rposition(|window| window.content().holds(part));
         if lowest.is_none() {
             self.wallpaper.draw(&mut canvas);
         }
@@ -236,12 +201,7 @@ impl Desktop {
                 App::Terminal => self.shell.draw(&mut canvas, content),
                 App::Paint => self.paint.draw(&mut canvas, content),
                 App::Movie => {
-                    canvas.clipped(content).blit(
-                        content.x,
-                        content.y,
-                        movie::WIDTH,
-                        self.movie.pixels(),
-                    );
+                    canvas.clipped(content).blit(content.x, content.y, movie::WIDTH, self.movie.pixels());
                 }
             }
         }
@@ -256,8 +216,7 @@ impl Desktop {
         if let Some((app, dx, dy)) = self.dragged {
             self.move_window(app, x - dx, y - dy);
         } else {
-            self.paint
-                .draw_to(self.content(App::Paint), x, y, &mut self.dirty);
+            self.paint.draw_to(self.content(App::Paint), x, y, &mut self.dirty);
         }
     }
 
@@ -279,13 +238,7 @@ impl Desktop {
             return;
         }
         // The one that was on top is drawn as inactive.
-        let changed: Vec<Area> = self
-            .windows
-            .iter()
-            .rev()
-            .take(1)
-            .map(Window::extent)
-            .collect();
+        let changed: Vec<Area> = self.windows.iter().rev().take(1).map(Window::extent).collect();
         if let Some(at) = self.windows.iter().position(|window| window.app == app) {
             let window = self.windows.remove(at);
             self.dirty.add(window.extent());
@@ -310,10 +263,7 @@ impl Desktop {
         if Taskbar::area(self.size).contains(x, y) {
             return None;
         }
-        self.windows
-            .iter()
-            .rev()
-            .find(|window| window.frame.contains(x, y))
+        self.windows.iter().rev().find(|window| window.frame.contains(x, y))
     }
 
     fn content(&self, app: App) -> Area {
@@ -328,47 +278,27 @@ impl Desktop {
     /// The nearest point on the screen.
     fn inside(&self, x: i32, y: i32) -> (i32, i32) {
         let all = Area::of(self.size);
-        (
-            x.clamp(0, (all.w - 1).max(0)),
-            y.clamp(0, (all.h - 1).max(0)),
-        )
+        (x.clamp(0, (all.w - 1).max(0)), y.clamp(0, (all.h - 1).max(0)))
     }
 }
 
 fn content_of(windows: &[Window], app: App) -> Area {
-    windows
-        .iter()
-        .find(|window| window.app == app)
-        .map(Window::content)
-        .unwrap_or_default()
+    windows.iter().find(|window| window.app == app).map(Window::content).unwrap_or_default()
 }
 
 /// The event in words, for the taskbar.
 fn describe(event: &InputEvent, pointer: (i32, i32)) -> String {
     let way = |down| if down { "down" } else { "up" };
     match event {
-        InputEvent::Key {
-            code,
-            extended,
-            down,
-        } => {
-            format!(
-                "key {}{code:02x} {}",
-                if *extended { "e0 " } else { "" },
-                way(*down)
-            )
+        InputEvent::Key { code, extended, down } => {
+            format!("key {}{code:02x} {}", if *extended { "e0 " } else { "" }, way(*down))
         }
         InputEvent::MoveTo { .. } => format!("pointer {}, {}", pointer.0, pointer.1),
         InputEvent::MoveBy { dx, dy } => {
             format!("pointer {}, {} ({dx:+}, {dy:+})", pointer.0, pointer.1)
         }
         InputEvent::Button { button, down } => {
-            format!(
-                "{button:?} button {} at {}, {}",
-                way(*down),
-                pointer.0,
-                pointer.1
-            )
+            format!("{button:?} button {} at {}, {}", way(*down), pointer.0, pointer.1)
         }
         InputEvent::Wheel(notches) => format!("wheel {notches:+}"),
         InputEvent::Leds(_) => "lock lights set by a viewer".to_owned(),

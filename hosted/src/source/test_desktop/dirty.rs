@@ -18,11 +18,7 @@ impl Dirty {
             return;
         }
         let mut area = area;
-        while let Some(i) = self
-            .areas
-            .iter()
-            .position(|&other| belong_together(area, other))
-        {
+        while let Some(i) = self.areas.iter().position(|&other| belong_together(area, other)) {
             area = area.union(self.areas.swap_remove(i));
         }
         self.areas.push(area);
@@ -81,11 +77,7 @@ mod tests {
             added.push(area);
             assert!(dirty.areas.len() <= MAX_AREAS);
         }
-        assert!(
-            added
-                .iter()
-                .all(|a| dirty.areas.iter().any(|d| d.holds(*a)))
-        );
+        assert!(added.iter().all(|a| dirty.areas.iter().any(|d| d.holds(*a))));
         for (i, a) in dirty.areas.iter().enumerate() {
             assert!(dirty.areas[..i].iter().all(|b| a.intersect(*b).is_empty()));
         }

@@ -58,11 +58,7 @@ impl Keyboard {
                 _ => {}
             }
         }
-        if extended {
-            self.extended(code)
-        } else {
-            self.plain(code)
-        }
+        if extended { self.extended(code) } else { self.plain(code) }
     }
 
     /// The lock lights now.
@@ -88,8 +84,7 @@ impl Keyboard {
     }
 
     fn any(&self, keys: [(u8, bool); 2]) -> bool {
-        keys.iter()
-            .any(|&(code, extended)| self.is_held(code, extended))
+        keys.iter().any(|&(code, extended)| self.is_held(code, extended))
     }
 
     fn is_held(&self, code: u8, extended: bool) -> bool {
@@ -108,14 +103,11 @@ impl Keyboard {
     }
 
     fn character(&self, code: u8) -> Option<Stroke> {
-        let pair = CHARACTERS
-            .iter()
-            .find(|(first, plain, _)| in_row(*first, plain, code))?;
+        let pair = CHARACTERS.iter().find(|(first, plain, _)| in_row(*first, plain, code))?;
         let at = usize::from(code - pair.0);
         let (plain, shifted) = (char::from(*pair.1.get(at)?), char::from(*pair.2.get(at)?));
         if self.control() || self.alt() {
-            return (self.control() && plain.is_ascii_lowercase())
-                .then_some(Stroke::Control(plain));
+            return (self.control() && plain.is_ascii_lowercase()).then_some(Stroke::Control(plain));
         }
         let upper = self.shift() != (self.leds.caps && plain.is_ascii_lowercase());
         Some(Stroke::Char(if upper { shifted } else { plain }))
@@ -124,9 +116,7 @@ impl Keyboard {
     /// The numbers with Num Lock (Shift turns it round), else the keys printed below them.
     fn keypad(&self, code: u8) -> Option<Stroke> {
         if self.leds.num != self.shift() {
-            return KEYPAD
-                .get(usize::from(code - 0x47))
-                .map(|&c| Stroke::Char(char::from(c)));
+            return KEYPAD.get(usize::from(code - 0x47)).map(|&c| Stroke::Char(char::from(c)));
         }
         navigation(code)
     }
@@ -159,8 +149,7 @@ const CHARACTERS: &[Row] = &[
 const KEYPAD: &[u8; 13] = b"789-456+1230.";
 
 fn in_row(first: u8, row: &[u8], code: u8) -> bool {
-    code.checked_sub(first)
-        .is_some_and(|at| usize::from(at) < row.len())
+    code.checked_sub(first).is_some_and(|at| usize::from(at) < row.len())
 }
 
 fn navigation(code: u8) -> Option<Stroke> {
@@ -195,22 +184,8 @@ mod tests {
     #[test]
     fn shift_and_caps_lock() {
         let mut keyboard = Keyboard::default();
-        assert_eq!(
-            typed(
-                &mut keyboard,
-                &[0x23, 0xa3, 0x2a, 0x17, 0x02, 0xaa, 0x17, 0x02]
-            ),
-            "hI!i1"
-        );
-        assert_eq!(
-            typed(
-                &mut keyboard,
-                &[
-                    CAPS_LOCK, CAPS_LOCK, 0xba, 0x1e, 0x02, 0x36, 0x1e, 0x02, 0xb6
-                ]
-            ),
-            "A1a!"
-        );
+        assert_eq!(typed(&mut keyboard, &[0x23, 0xa3, 0x2a, 0x17, 0x02, 0xaa, 0x17, 0x02]), "hI!i1");
+        assert_eq!(typed(&mut keyboard, &[CAPS_LOCK, CAPS_LOCK, 0xba, 0x1e, 0x02, 0x36, 0x1e, 0x02, 0xb6]), "A1a!");
         assert!(keyboard.leds().caps);
         keyboard.set_leds(Leds::default());
         assert_eq!(typed(&mut keyboard, &[0x1e]), "a");
@@ -219,9 +194,7 @@ mod tests {
     #[test]
     fn every_printable_character_can_be_typed() {
         let mut keyboard = Keyboard::default();
-        let mut all: String = (1..0x80)
-            .map(|code| typed(&mut keyboard, &[code, code | 0x80]))
-            .collect();
+        let mut all: String = (1..0x80).map(|code| typed(&mut keyboard, &[code, code | 0x80])).collect();
         keyboard.set_leds(Leds::default());
         // With the left Shift key held all the time.
         let shifted = (1..0x80).filter(|code| *code != 0x2a);

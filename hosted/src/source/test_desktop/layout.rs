@@ -20,34 +20,15 @@ pub(super) fn windows(size: Size) -> Vec<Window> {
     let terminal_h = (work.h * 70 / 100).clamp(180, 760);
     let paint_w = (all.w * 38 / 100).clamp(220, 720);
     let paint_h = (work.h * 44 / 100).clamp(170, 520);
-    let place = |app, x, y, w, h| Window {
-        app,
-        frame: Area::new(x, y, w, h),
-    };
+    let place = |app, x, y, w, h| Window { app, frame: Area::new(x, y, w, h) };
     vec![
-        place(
-            App::Movie,
-            work.right() - movie.w - gap,
-            gap * 3 / 4,
-            movie.w,
-            movie.h,
-        ),
+        place(App::Movie, work.right() - movie.w - gap, gap * 3 / 4, movie.w, movie.h),
         place(App::Terminal, gap, gap, terminal_w, terminal_h),
-        place(
-            App::Paint,
-            work.right() - paint_w - gap * 2,
-            work.bottom() - paint_h - gap,
-            paint_w,
-            paint_h,
-        ),
+        place(App::Paint, work.right() - paint_w - gap * 2, work.bottom() - paint_h - gap, paint_w, paint_h),
     ]
 }
 
 /// The terminal's text on a screen of this size.
 pub(super) fn terminal_face(size: Size) -> Face {
-    if size.width >= LARGE_FROM {
-        LARGE
-    } else {
-        REGULAR
-    }
+    if size.width >= LARGE_FROM { LARGE } else { REGULAR }
 }

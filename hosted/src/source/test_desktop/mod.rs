@@ -36,16 +36,10 @@ mod wallpaper;
 mod window;
 
 /// The smallest desktop that a viewer can ask for, in pixels.
-pub const MIN_SIZE: Size = Size {
-    width: 320,
-    height: 200,
-};
+pub const MIN_SIZE: Size = Size { width: 320, height: 200 };
 
 /// The largest desktop that a viewer can ask for, in pixels.
-pub const MAX_SIZE: Size = Size {
-    width: 8192,
-    height: 8192,
-};
+pub const MAX_SIZE: Size = Size { width: 8192, height: 8192 };
 
 /// Messages taken at once before the screen is drawn: input faster than drawing is joined.
 const BATCH: usize = 256;
@@ -62,11 +56,7 @@ impl TestDesktop {
     /// A desktop of this size, brought between [`MIN_SIZE`] and [`MAX_SIZE`]; `frozen` starts it
     /// as [`ToSource::Freeze`] would leave it.
     pub fn new(size: Size, frozen: bool) -> Self {
-        Self {
-            size: clamped(size),
-            frozen,
-            stats: Arc::default(),
-        }
+        Self { size: clamped(size), frozen, stats: Arc::default() }
     }
 }
 
@@ -114,14 +104,7 @@ struct Show {
 
 impl Show {
     fn new(source: TestDesktop, stage: Box<dyn Stage>) -> Self {
-        let moment = if source.frozen {
-            Moment::FROZEN
-        } else {
-            Moment {
-                frame: 0,
-                seconds: clock::now(),
-            }
-        };
+        let moment = if source.frozen { Moment::FROZEN } else { Moment { frame: 0, seconds: clock::now() } };
         let mut desktop = Desktop::new(source.size, moment);
         desktop.freeze(source.frozen);
         Self {
@@ -147,9 +130,7 @@ impl Show {
             }
         };
         let going = match first {
-            Ok(message) => std::iter::once(message)
-                .chain(inbox.try_iter().take(BATCH))
-                .all(|m| self.take(m)),
+            Ok(message) => std::iter::once(message).chain(inbox.try_iter().take(BATCH)).all(|m| self.take(m)),
             Err(RecvTimeoutError::Timeout) => true,
             Err(RecvTimeoutError::Disconnected) => false,
         };
@@ -202,10 +183,7 @@ impl Show {
         let due = frames_in(since.elapsed());
         if due > self.frame {
             self.frame = due;
-            self.desktop.show(Moment {
-                frame: due,
-                seconds: clock::now(),
-            });
+            self.desktop.show(Moment { frame: due, seconds: clock::now() });
         }
     }
 
@@ -223,20 +201,14 @@ impl Show {
         if damage.is_empty() {
             return;
         }
-        let frame = self
-            .pool
-            .publish(&damage, |pixels| draw(&self.desktop, pixels, &areas));
+        let frame = self.pool.publish(&damage, |pixels| draw(&self.desktop, pixels, &areas));
         self.stage.publish(frame, &damage);
         self.stats.count_frame();
     }
 
     /// Tells the stage about pointer and lights, as far as they changed.
     fn report(&mut self) {
-        let now = (
-            self.desktop.pointer_shape(),
-            self.desktop.pointer(),
-            self.desktop.leds(),
-        );
+        let now = (self.desktop.pointer_shape(), self.desktop.pointer(), self.desktop.leds());
         let before = self.reported.replace(now);
         if before.map(|b| b.0) != Some(now.0) {
             self.stage.cursor(Some(now.0.shape()));
@@ -253,9 +225,7 @@ impl Show {
 fn draw(desktop: &Desktop, pixels: &mut [u8], areas: &[Area]) {
     let (pixels, _) = pixels.as_chunks_mut();
     let mut canvas = Canvas::new(pixels, desktop.size());
-    areas
-        .iter()
-        .for_each(|area| desktop.draw(&mut canvas, *area));
+    areas.iter().for_each(|area| desktop.draw(&mut canvas, *area));
 }
 
 fn clamped(size: Size) -> Size {
@@ -267,11 +237,7 @@ fn clamped(size: Size) -> Size {
 
 /// When a frame is shown, from frame 0 on.
 fn frame_time(frame: u64) -> Duration {
-    Duration::from_micros(
-        frame
-            .saturating_mul(1_000_000)
-            .div_ceil(u64::from(movie::RATE)),
-    )
+    Duration::from_micros(frame.saturating_mul(1_000_000).div_ceil(u64::from(movie::RATE)))
 }
 
 /// The newest frame whose time has come.

@@ -29,9 +29,7 @@ impl Movie {
         let turn = |i: usize| i as f32 / TURN as f32;
         let mut movie = Self {
             pixels: vec![rgb(0); (WIDTH * HEIGHT) as usize],
-            sine: (0..TURN)
-                .map(|i| ((turn(i) * TAU).sin() * 1024.0) as i32)
-                .collect(),
+            sine: (0..TURN).map(|i| ((turn(i) * TAU).sin() * 1024.0) as i32).collect(),
             palette: (0..TURN).map(|i| color(turn(i))).collect(),
         };
         movie.show(0);
@@ -89,25 +87,10 @@ mod tests {
         let mut movie = Movie::new();
         let first = movie.pixels().to_vec();
         movie.show(1);
-        let changed = first
-            .iter()
-            .zip(movie.pixels())
-            .filter(|(a, b)| a != b)
-            .count();
-        let difference: u32 = first
-            .iter()
-            .zip(movie.pixels())
-            .map(|(a, b)| u32::from(a[2].abs_diff(b[2])))
-            .sum();
-        assert!(
-            changed * 10 > first.len() * 8,
-            "{changed} of {} changed",
-            first.len()
-        );
-        assert!(
-            difference / (first.len() as u32) < 16,
-            "the mean change of red is {difference} in all"
-        );
+        let changed = first.iter().zip(movie.pixels()).filter(|(a, b)| a != b).count();
+        let difference: u32 = first.iter().zip(movie.pixels()).map(|(a, b)| u32::from(a[2].abs_diff(b[2]))).sum();
+        assert!(changed * 10 > first.len() * 8, "{changed} of {} changed", first.len());
+        assert!(difference / (first.len() as u32) < 16, "the mean change of red is {difference} in all");
         movie.show(u64::MAX);
         movie.show(0);
         assert_eq!(movie.pixels(), first);

@@ -12,14 +12,7 @@ use crate::source::Size;
 const SHEET: Pixel = rgb(0xfbf8f1);
 const TOOLS: Pixel = rgb(0xe9e3da);
 const INK: Pixel = rgb(0x3a3346);
-const COLORS: [Pixel; 6] = [
-    rgb(0x2d2a3e),
-    rgb(0xc0392b),
-    rgb(0xe58e26),
-    rgb(0x3f8f5f),
-    rgb(0x2f74c0),
-    rgb(0x8e44ad),
-];
+const COLORS: [Pixel; 6] = [rgb(0x2d2a3e), rgb(0xc0392b), rgb(0xe58e26), rgb(0x3f8f5f), rgb(0x2f74c0), rgb(0x8e44ad)];
 
 /// Width of the column with the tools.
 const TOOL_WIDTH: i32 = 58;
@@ -45,15 +38,7 @@ struct Places {
 impl Paint {
     /// A sheet with a flower on it.
     pub(super) fn new(content: Area) -> Self {
-        let mut paint = Self {
-            sheet: Vec::new(),
-            size: Size {
-                width: 0,
-                height: 0,
-            },
-            color: 1,
-            pen: None,
-        };
+        let mut paint = Self { sheet: Vec::new(), size: Size { width: 0, height: 0 }, color: 1, pen: None };
         paint.resize(content);
         paint.flower();
         paint
@@ -62,10 +47,7 @@ impl Paint {
     /// Fits the sheet to the window; what is on it stays.
     pub(super) fn resize(&mut self, content: Area) {
         let area = Places::new(content).sheet;
-        let size = Size {
-            width: area.w.max(0).unsigned_abs(),
-            height: area.h.max(0).unsigned_abs(),
-        };
+        let size = Size { width: area.w.max(0).unsigned_abs(), height: area.h.max(0).unsigned_abs() };
         let old = std::mem::take(&mut self.sheet);
         let old_width = i32::try_from(self.size.width).unwrap_or(0);
         self.sheet = vec![SHEET; size.width as usize * size.height as usize];
@@ -124,9 +106,7 @@ impl Paint {
         let mut canvas = canvas.clipped(content);
         canvas.fill(content, TOOLS);
         let width = i32::try_from(self.size.width).unwrap_or(0);
-        canvas
-            .clipped(places.sheet)
-            .blit(places.sheet.x, places.sheet.y, width, &self.sheet);
+        canvas.clipped(places.sheet).blit(places.sheet.x, places.sheet.y, width, &self.sheet);
         for (i, (swatch, color)) in places.swatches.iter().zip(COLORS).enumerate() {
             if i == self.color {
                 canvas.rounded(swatch.inset(-3), 7, INK, 255);
@@ -161,39 +141,17 @@ impl Paint {
 
 impl Places {
     fn new(content: Area) -> Self {
-        let sheet = Area::between(
-            content.x + TOOL_WIDTH,
-            content.y,
-            content.right(),
-            content.bottom(),
-        );
+        let sheet = Area::between(content.x + TOOL_WIDTH, content.y, content.right(), content.bottom());
         let swatch = |i: usize| {
             let (column, row) = (i as i32 % 2, i as i32 / 2);
-            Area::new(
-                content.x + 7 + column * (SWATCH + 5),
-                content.y + 8 + row * (SWATCH + 6),
-                SWATCH,
-                SWATCH,
-            )
+            Area::new(content.x + 7 + column * (SWATCH + 5), content.y + 8 + row * (SWATCH + 6), SWATCH, SWATCH)
         };
-        let clear = Area::new(
-            content.x + 6,
-            content.y + 8 + 3 * (SWATCH + 6) + 6,
-            TOOL_WIDTH - 12,
-            24,
-        );
-        Self {
-            sheet,
-            swatches: std::array::from_fn(swatch),
-            clear,
-        }
+        let clear = Area::new(content.x + 6, content.y + 8 + 3 * (SWATCH + 6) + 6, TOOL_WIDTH - 12, 24);
+        Self { sheet, swatches: std::array::from_fn(swatch), clear }
     }
 }
 
 /// The centre of a pixel, from the sheet's corner.
 fn on_sheet(places: &Places, x: i32, y: i32) -> (f32, f32) {
-    (
-        (x - places.sheet.x) as f32 + 0.5,
-        (y - places.sheet.y) as f32 + 0.5,
-    )
+    ((x - places.sheet.x) as f32 + 0.5, (y - places.sheet.y) as f32 + 0.5)
 }

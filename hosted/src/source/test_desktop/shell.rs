@@ -50,13 +50,7 @@ impl Shell {
     /// A shell with its introduction already on the screen.
     pub(super) fn new(area: Area, face: Face, screen: Size) -> Self {
         let terminal = Terminal::new(area);
-        let mut shell = Self {
-            terminal,
-            history: Vec::new(),
-            recalled: 0,
-            screen,
-            frozen_at: None,
-        };
+        let mut shell = Self { terminal, history: Vec::new(), recalled: 0, screen, frozen_at: None };
         shell.about();
         shell.terminal.resize(area, face);
         shell
@@ -118,11 +112,7 @@ impl Shell {
 
     fn recall(&mut self, back: usize) {
         self.recalled = back.min(self.history.len());
-        let line = self
-            .history
-            .len()
-            .checked_sub(self.recalled)
-            .and_then(|i| self.history.get(i));
+        let line = self.history.len().checked_sub(self.recalled).and_then(|i| self.history.get(i));
         self.terminal.set_input(line.map_or("", String::as_str));
     }
 
@@ -145,17 +135,12 @@ impl Shell {
         match command {
             "help" => self.help(),
             "about" => self.about(),
-            "date" => self.say(&clock::date_and_time(
-                self.frozen_at.unwrap_or_else(clock::now),
-            )),
+            "date" => self.say(&clock::date_and_time(self.frozen_at.unwrap_or_else(clock::now))),
             "colors" => self.colors(),
             "echo" => self.say(rest),
             "history" => {
                 for (i, line) in self.history.iter().enumerate() {
-                    self.terminal.print(&[
-                        (&format!("{:4}  ", i + 1), Style::color(8)),
-                        (line, Style::PLAIN),
-                    ]);
+                    self.terminal.print(&[(&format!("{:4}  ", i + 1), Style::color(8)), (line, Style::PLAIN)]);
                 }
             }
             "clear" => self.terminal.clear(),
@@ -173,36 +158,22 @@ impl Shell {
 
     fn help(&mut self) {
         for (command, meaning) in HELP {
-            self.terminal.print(&[
-                (&format!("  {command:<12}"), Style::bold(14)),
-                (meaning, Style::PLAIN),
-            ]);
+            self.terminal.print(&[(&format!("  {command:<12}"), Style::bold(14)), (meaning, Style::PLAIN)]);
         }
     }
 
     fn colors(&mut self) {
         for eight in [0..8_u8, 8..16] {
             let cells: Vec<(String, Style)> = eight
-                .flat_map(|i| {
-                    [
-                        (format!(" {i:2} "), Style::color(i.max(1))),
-                        ("    ".to_owned(), Style::back(i)),
-                    ]
-                })
+                .flat_map(|i| [(format!(" {i:2} "), Style::color(i.max(1))), ("    ".to_owned(), Style::back(i))])
                 .collect();
-            let parts: Vec<(&str, Style)> = cells
-                .iter()
-                .map(|(text, style)| (text.as_str(), *style))
-                .collect();
+            let parts: Vec<(&str, Style)> = cells.iter().map(|(text, style)| (text.as_str(), *style)).collect();
             self.terminal.print(&parts);
         }
     }
 
     fn about(&mut self) {
-        let size = format!(
-            "{} x {} pixels, BGRX",
-            self.screen.width, self.screen.height
-        );
+        let size = format!("{} x {} pixels, BGRX", self.screen.width, self.screen.height);
         let facts: [(&str, &str); 9] = [
             ("", ""),
             ("Sumac test desktop", ""),
@@ -234,14 +205,7 @@ mod tests {
     const AREA: Area = Area::new(0, 0, 500, 300);
 
     fn shell() -> Shell {
-        let mut shell = Shell::new(
-            AREA,
-            REGULAR,
-            Size {
-                width: 500,
-                height: 300,
-            },
-        );
+        let mut shell = Shell::new(AREA, REGULAR, Size { width: 500, height: 300 });
         shell.freeze(Some(clock::FROZEN));
         shell
     }
@@ -273,36 +237,18 @@ mod tests {
     #[test]
     fn editing_and_recalling() {
         let mut shell = shell();
-        "echo ac"
-            .chars()
-            .for_each(|c| shell.stroke(Stroke::Char(c)));
-        [
-            Stroke::Left,
-            Stroke::Char('b'),
-            Stroke::Char('x'),
-            Stroke::Backspace,
-            Stroke::Enter,
-        ]
-        .into_iter()
-        .for_each(|s| shell.stroke(s));
-        assert_eq!(last_line(&shell), "abc");
-        [Stroke::Up, Stroke::Home, Stroke::Delete, Stroke::Enter]
+        "echo ac".chars().for_each(|c| shell.stroke(Stroke::Char(c)));
+        [Stroke::Left, Stroke::Char('b'), Stroke::Char('x'), Stroke::Backspace, Stroke::Enter]
             .into_iter()
             .for_each(|s| shell.stroke(s));
+        assert_eq!(last_line(&shell), "abc");
+        [Stroke::Up, Stroke::Home, Stroke::Delete, Stroke::Enter].into_iter().for_each(|s| shell.stroke(s));
         assert_eq!(last_line(&shell), "cho: not a command here; try help");
-        [Stroke::Up, Stroke::Up, Stroke::Up, Stroke::Enter]
+        [Stroke::Up, Stroke::Up, Stroke::Up, Stroke::Enter].into_iter().for_each(|s| shell.stroke(s));
+        assert_eq!(last_line(&shell), "abc");
+        [Stroke::Up, Stroke::Down, Stroke::Down, Stroke::Char('x'), Stroke::Control('c')]
             .into_iter()
             .for_each(|s| shell.stroke(s));
-        assert_eq!(last_line(&shell), "abc");
-        [
-            Stroke::Up,
-            Stroke::Down,
-            Stroke::Down,
-            Stroke::Char('x'),
-            Stroke::Control('c'),
-        ]
-        .into_iter()
-        .for_each(|s| shell.stroke(s));
         assert_eq!(last_line(&shell), "viewer@sumac:~$ x^C");
     }
 

@@ -38,13 +38,7 @@ struct Places {
 
 impl Taskbar {
     pub(super) fn new(size: Size, seconds: u64) -> Self {
-        Self {
-            size,
-            event: "no input yet".to_owned(),
-            viewers: 0,
-            leds: Leds::default(),
-            seconds,
-        }
+        Self { size, event: "no input yet".to_owned(), viewers: 0, leds: Leds::default(), seconds }
     }
 
     /// The picture has another size; all of it must be drawn again.
@@ -61,9 +55,7 @@ impl Taskbar {
         if self.event != event {
             let longer = self.event.chars().count().max(event.chars().count());
             let area = self.places().event;
-            let width = i32::try_from(longer)
-                .unwrap_or(i32::MAX)
-                .saturating_mul(REGULAR.advance());
+            let width = i32::try_from(longer).unwrap_or(i32::MAX).saturating_mul(REGULAR.advance());
             dirty.add(Area { w: width, ..area }.intersect(area));
             self.event = event;
         }
@@ -77,12 +69,7 @@ impl Taskbar {
     }
 
     pub(super) fn set_leds(&mut self, leds: Leds, dirty: &mut Dirty) {
-        for (area, (before, after)) in self
-            .places()
-            .leds
-            .iter()
-            .zip(lights(self.leds).iter().zip(lights(leds)))
-        {
+        for (area, (before, after)) in self.places().leds.iter().zip(lights(self.leds).iter().zip(lights(leds))) {
             if before.1 != after.1 {
                 dirty.add(*area);
             }
@@ -105,28 +92,16 @@ impl Taskbar {
         canvas.disc((places.bar.x as f32 + 20.0, y as f32 + 8.0), 6.0, ACCENT);
         canvas.disc((places.bar.x as f32 + 22.0, y as f32 + 6.0), 2.0, LIT);
         canvas.text(places.bar.x + 34, y, "Sumac", BOLD, TEXT);
-        canvas
-            .clipped(places.event)
-            .text(places.event.x, y, &self.event, REGULAR, DIM);
-        let viewers = format!(
-            "{} viewer{}",
-            self.viewers,
-            if self.viewers == 1 { "" } else { "s" }
-        );
+        canvas.clipped(places.event).text(places.event.x, y, &self.event, REGULAR, DIM);
+        let viewers = format!("{} viewer{}", self.viewers, if self.viewers == 1 { "" } else { "s" });
         let x = places.viewers.right() - REGULAR.width(&viewers);
-        canvas
-            .clipped(places.viewers)
-            .text(x, y, &viewers, REGULAR, DIM);
+        canvas.clipped(places.viewers).text(x, y, &viewers, REGULAR, DIM);
         for (area, (name, on)) in places.leds.iter().zip(lights(self.leds)) {
             let lamp = (area.x as f32 + 8.0, y as f32 + 8.5);
             canvas.disc(lamp, 3.5, if on { LIT } else { UNLIT });
             canvas.text(area.x + 16, y, name, REGULAR, if on { TEXT } else { DIM });
         }
-        let now = format!(
-            "{}  {} UTC",
-            clock::short_date(self.seconds),
-            clock::time_of_day(self.seconds)
-        );
+        let now = format!("{}  {} UTC", clock::short_date(self.seconds), clock::time_of_day(self.seconds));
         let x = places.clock.right() - BOLD.width(&now);
         canvas.text(x, y, &now, BOLD, TEXT);
     }
@@ -144,13 +119,7 @@ impl Taskbar {
         let [scroll, num, caps] = [from_right(4, 16), from_right(3, 16), from_right(4, 16)];
         let viewers = from_right(12, 0);
         let event = Area::between(bar.x + 92, y, right, y + REGULAR.line_height());
-        Places {
-            bar,
-            event,
-            viewers,
-            leds: [caps, num, scroll],
-            clock,
-        }
+        Places { bar, event, viewers, leds: [caps, num, scroll], clock }
     }
 }
 
@@ -159,9 +128,5 @@ fn text_top(bar: Area, height: i32) -> i32 {
 }
 
 fn lights(leds: Leds) -> [(&'static str, bool); 3] {
-    [
-        ("Caps", leds.caps),
-        ("Num", leds.num),
-        ("Scrl", leds.scroll),
-    ]
+    [("Caps", leds.caps), ("Num", leds.num), ("Scrl", leds.scroll)]
 }

@@ -51,32 +51,18 @@ pub(super) struct Style {
 }
 
 impl Style {
-    pub(super) const PLAIN: Self = Self {
-        color: 7,
-        back: 0,
-        bold: false,
-    };
+    pub(super) const PLAIN: Self = Self { color: 7, back: 0, bold: false };
 
     pub(super) const fn color(color: u8) -> Self {
-        Self {
-            color,
-            ..Self::PLAIN
-        }
+        Self { color, ..Self::PLAIN }
     }
 
     pub(super) const fn bold(color: u8) -> Self {
-        Self {
-            color,
-            back: 0,
-            bold: true,
-        }
+        Self { color, back: 0, bold: true }
     }
 
     pub(super) const fn back(back: u8) -> Self {
-        Self {
-            back,
-            ..Self::PLAIN
-        }
+        Self { back, ..Self::PLAIN }
     }
 }
 
@@ -86,10 +72,7 @@ struct Cell {
     style: Style,
 }
 
-const BLANK: Cell = Cell {
-    c: ' ',
-    style: Style::PLAIN,
-};
+const BLANK: Cell = Cell { c: ' ', style: Style::PLAIN };
 
 /// A terminal; its place on the screen is told with every call that needs it.
 pub(super) struct Terminal {
@@ -127,11 +110,7 @@ impl Terminal {
 
     /// Fits the text into `area`; everything in it must be drawn again.
     pub(super) fn resize(&mut self, area: Area, face: Face) {
-        let cells = |pixels: i32, cell: i32| {
-            usize::try_from((pixels - 2 * MARGIN) / cell)
-                .unwrap_or(0)
-                .max(1)
-        };
+        let cells = |pixels: i32, cell: i32| usize::try_from((pixels - 2 * MARGIN) / cell).unwrap_or(0).max(1);
         self.face = face;
         self.columns = cells(area.w, face.advance());
         self.rows = cells(area.h, face.line_height() + LEADING);
@@ -140,11 +119,7 @@ impl Terminal {
 
     /// Adds a line of differently styled parts.
     pub(super) fn print(&mut self, parts: &[(&str, Style)]) {
-        let cells = |&(text, style): &(&str, Style)| {
-            text.chars()
-                .map(move |c| Cell { c, style })
-                .collect::<Vec<_>>()
-        };
+        let cells = |&(text, style): &(&str, Style)| text.chars().map(move |c| Cell { c, style }).collect::<Vec<_>>();
         if self.lines.len() == MAX_LINES {
             self.lines.pop_front();
         }
@@ -199,11 +174,7 @@ impl Terminal {
         let text: String = self.input.drain(..).collect();
         self.at = 0;
         self.scrolled = 0;
-        self.print(&[
-            (PROMPT, Style::bold(10)),
-            (&text, Style::PLAIN),
-            (suffix, Style::color(8)),
-        ]);
+        self.print(&[(PROMPT, Style::bold(10)), (&text, Style::PLAIN), (suffix, Style::color(8))]);
         text
     }
 
@@ -232,10 +203,7 @@ impl Terminal {
         for row in 0..self.rows {
             let cells = row * self.columns..(row + 1) * self.columns;
             let differs = |i: &usize| new[*i] != self.grid[*i];
-            if let (Some(first), Some(last)) = (
-                cells.clone().find(differs),
-                cells.clone().rev().find(differs),
-            ) {
+            if let (Some(first), Some(last)) = (cells.clone().find(differs), cells.clone().rev().find(differs)) {
                 let left = self.cell(area, first - cells.start, row);
                 let right = self.cell(area, last - cells.start, row);
                 dirty.add(left.union(right).intersect(area));
@@ -257,31 +225,15 @@ impl Terminal {
             if cell.style.back != 0 {
                 canvas.fill(place, palette(cell.style.back));
             }
-            let face = if cell.style.bold {
-                self.face.bold()
-            } else {
-                self.face
-            };
-            canvas.glyph(
-                place.x,
-                place.y + LEADING / 2,
-                cell.c,
-                face,
-                palette(cell.style.color),
-            );
+            let face = if cell.style.bold { self.face.bold() } else { self.face };
+            canvas.glyph(place.x, place.y + LEADING / 2, cell.c, face, palette(cell.style.color));
         }
     }
 
     fn cell(&self, area: Area, column: usize, row: usize) -> Area {
         let (w, h) = (self.face.advance(), self.face.line_height() + LEADING);
-        let along =
-            |n: usize, length: i32| i32::try_from(n).unwrap_or(i32::MAX).saturating_mul(length);
-        Area::new(
-            area.x + MARGIN + along(column, w),
-            area.y + MARGIN + along(row, h),
-            w,
-            h,
-        )
+        let along = |n: usize, length: i32| i32::try_from(n).unwrap_or(i32::MAX).saturating_mul(length);
+        Area::new(area.x + MARGIN + along(column, w), area.y + MARGIN + along(row, h), w, h)
     }
 
     /// The lines and the typed one, cut to the width.
@@ -302,10 +254,7 @@ impl Terminal {
         let typed = self.typed();
         let mut rows = self.wrapped();
         rows.extend(typed.chunks(self.columns));
-        let end = rows
-            .len()
-            .saturating_sub(self.scrolled)
-            .max(self.rows.min(rows.len()));
+        let end = rows.len().saturating_sub(self.scrolled).max(self.rows.min(rows.len()));
         let start = end.saturating_sub(self.rows);
         let mut grid = vec![BLANK; self.columns * self.rows];
         for (to, from) in grid.chunks_exact_mut(self.columns).zip(&rows[start..end]) {
@@ -316,22 +265,12 @@ impl Terminal {
 
     /// Prompt, typed line, and the caret as a cell with its colours exchanged.
     fn typed(&self) -> Vec<Cell> {
-        let prompt = PROMPT.chars().map(|c| Cell {
-            c,
-            style: Style::bold(10),
-        });
-        let input = self.input.iter().chain(&[' ']).map(|&c| Cell {
-            c,
-            style: Style::PLAIN,
-        });
+        let prompt = PROMPT.chars().map(|c| Cell { c, style: Style::bold(10) });
+        let input = self.input.iter().chain(&[' ']).map(|&c| Cell { c, style: Style::PLAIN });
         let mut cells: Vec<Cell> = prompt.chain(input).collect();
         let caret = PROMPT.len() + self.at;
         if let Some(cell) = cells.get_mut(caret).filter(|_| self.caret_on) {
-            cell.style = Style {
-                color: 0,
-                back: 11,
-                bold: false,
-            };
+            cell.style = Style { color: 0, back: 11, bold: false };
         }
         cells
     }
@@ -341,10 +280,7 @@ impl Terminal {
 impl Terminal {
     /// The text of the newest finished line.
     pub(super) fn last_line(&self) -> String {
-        self.lines
-            .back()
-            .map(|line| line.iter().map(|cell| cell.c).collect())
-            .unwrap_or_default()
+        self.lines.back().map(|line| line.iter().map(|cell| cell.c).collect()).unwrap_or_default()
     }
 
     /// Lines kept and characters typed.
@@ -360,14 +296,7 @@ mod tests {
     const AREA: Area = Area::new(10, 20, 2 * MARGIN + 7 * 30, 2 * MARGIN + 18 * 4);
 
     fn row(terminal: &Terminal, row: usize) -> String {
-        terminal
-            .grid
-            .chunks(terminal.columns)
-            .nth(row)
-            .unwrap()
-            .iter()
-            .map(|cell| cell.c)
-            .collect()
+        terminal.grid.chunks(terminal.columns).nth(row).unwrap().iter().map(|cell| cell.c).collect()
     }
 
     #[test]

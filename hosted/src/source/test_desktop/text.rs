@@ -13,29 +13,17 @@ pub(super) struct Face {
 }
 
 /// The normal text.
-pub(super) const REGULAR: Face = Face {
-    weight: FontWeight::Regular,
-    height: RasterHeight::Size16,
-};
+pub(super) const REGULAR: Face = Face { weight: FontWeight::Regular, height: RasterHeight::Size16 };
 /// Titles and emphasis, as wide as [`REGULAR`].
-pub(super) const BOLD: Face = Face {
-    weight: FontWeight::Bold,
-    height: RasterHeight::Size16,
-};
+pub(super) const BOLD: Face = Face { weight: FontWeight::Bold, height: RasterHeight::Size16 };
 
 /// Larger text for larger screens.
-pub(super) const LARGE: Face = Face {
-    weight: FontWeight::Regular,
-    height: RasterHeight::Size20,
-};
+pub(super) const LARGE: Face = Face { weight: FontWeight::Regular, height: RasterHeight::Size20 };
 
 impl Face {
     /// The same size in bold, which is as wide.
     pub(super) fn bold(self) -> Self {
-        Self {
-            weight: FontWeight::Bold,
-            ..self
-        }
+        Self { weight: FontWeight::Bold, ..self }
     }
 
     /// Width of every character in pixels.
@@ -71,19 +59,12 @@ impl Canvas<'_> {
     /// Writes one line in the middle of an area.
     pub(super) fn text_centered(&mut self, area: Area, text: &str, face: Face, color: Pixel) {
         let x = area.x + (area.w - face.width(text)) / 2;
-        self.clipped(area).text(
-            x,
-            area.y + (area.h - face.line_height()) / 2,
-            text,
-            face,
-            color,
-        );
+        self.clipped(area).text(x, area.y + (area.h - face.line_height()) / 2, text, face, color);
     }
 
     /// Writes one character.
     pub(super) fn glyph(&mut self, x: i32, y: i32, c: char, face: Face, color: Pixel) {
-        let raster = get_raster(c, face.weight, face.height)
-            .or_else(|| get_raster('?', face.weight, face.height));
+        let raster = get_raster(c, face.weight, face.height).or_else(|| get_raster('?', face.weight, face.height));
         let Some(raster) = raster.filter(|_| c != ' ') else {
             return;
         };

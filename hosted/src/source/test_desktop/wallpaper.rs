@@ -8,45 +8,15 @@ use super::canvas::{Canvas, Pixel, mix, rgb};
 use crate::source::Size;
 
 /// The sky from the top to where it ends, as (part of the height, colour).
-const SKY: [(f32, u32); 6] = [
-    (0.0, 0x191c3f),
-    (0.25, 0x3f2c5f),
-    (0.45, 0x8a3f6c),
-    (0.6, 0xd9645f),
-    (0.72, 0xf5a265),
-    (1.0, 0xffd9a0),
-];
+const SKY: [(f32, u32); 6] =
+    [(0.0, 0x191c3f), (0.25, 0x3f2c5f), (0.45, 0x8a3f6c), (0.6, 0xd9645f), (0.72, 0xf5a265), (1.0, 0xffd9a0)];
 
 /// The ridges from far to near.
 const RIDGES: [Ridge; 4] = [
-    Ridge {
-        level: 0.62,
-        height: 0.075,
-        phase: 0.4,
-        top: 0xb2566d,
-        foot: 0xd98a72,
-    },
-    Ridge {
-        level: 0.71,
-        height: 0.070,
-        phase: 2.9,
-        top: 0x7a3b63,
-        foot: 0xa65a68,
-    },
-    Ridge {
-        level: 0.80,
-        height: 0.065,
-        phase: 5.1,
-        top: 0x472a52,
-        foot: 0x6d3d5d,
-    },
-    Ridge {
-        level: 0.90,
-        height: 0.060,
-        phase: 1.7,
-        top: 0x211a38,
-        foot: 0x33233f,
-    },
+    Ridge { level: 0.62, height: 0.075, phase: 0.4, top: 0xb2566d, foot: 0xd98a72 },
+    Ridge { level: 0.71, height: 0.070, phase: 2.9, top: 0x7a3b63, foot: 0xa65a68 },
+    Ridge { level: 0.80, height: 0.065, phase: 5.1, top: 0x472a52, foot: 0x6d3d5d },
+    Ridge { level: 0.90, height: 0.060, phase: 1.7, top: 0x211a38, foot: 0x33233f },
 ];
 
 const SUN: Pixel = rgb(0xffedc4);
@@ -83,12 +53,7 @@ impl Wallpaper {
         let (width, height) = (size.width as f32, size.height as f32);
         let sky = (0..size.height).map(|y| sky(y as f32 / height)).collect();
         let layers = RIDGES.iter().map(|ridge| Layer::new(ridge, size)).collect();
-        Self {
-            sky,
-            layers,
-            sun: (width * 0.63, height * 0.5),
-            sun_radius: height * 0.075,
-        }
+        Self { sky, layers, sun: (width * 0.63, height * 0.5), sun_radius: height * 0.075 }
     }
 
     /// Draws the part inside of the canvas' clip.
@@ -105,9 +70,7 @@ impl Wallpaper {
             row.fill(sky);
             self.glow(x0, y, row);
             for layer in self.layers.iter().filter(|layer| layer.first <= y) {
-                let (Some(&color), Some(edge)) =
-                    (layer.colors.get(at), layer.edge.get(x0 as usize..))
-                else {
+                let (Some(&color), Some(edge)) = (layer.colors.get(at), layer.edge.get(x0 as usize..)) else {
                     continue;
                 };
                 for (pixel, edge) in row.iter_mut().zip(edge) {
@@ -129,12 +92,7 @@ impl Wallpaper {
             return;
         }
         let half = (reach * reach - dy * dy).sqrt();
-        let light = Area::between(
-            (self.sun.0 - half) as i32,
-            y,
-            (self.sun.0 + half) as i32 + 1,
-            y + 1,
-        );
+        let light = Area::between((self.sun.0 - half) as i32, y, (self.sun.0 + half) as i32 + 1, y + 1);
         let row_area = Area::new(x0, y, i32::try_from(row.len()).unwrap_or(i32::MAX), 1);
         let lit = light.intersect(row_area);
         for x in lit.x..lit.right() {
@@ -153,11 +111,7 @@ impl Layer {
     fn new(ridge: &Ridge, size: Size) -> Self {
         let height = size.height as f32;
         let edge: Vec<i32> = (0..size.width)
-            .map(|x| {
-                ((ridge.level - ridge.height * wave(x as f32 / height, ridge.phase))
-                    * height
-                    * 256.0) as i32
-            })
+            .map(|x| ((ridge.level - ridge.height * wave(x as f32 / height, ridge.phase)) * height * 256.0) as i32)
             .collect();
         let first = edge.iter().min().map_or(0, |edge| edge / 256);
         let (top, foot) = (rgb(ridge.top), rgb(ridge.foot));
@@ -168,11 +122,7 @@ impl Layer {
                 mix(top, foot, (down.clamp(0.0, 1.0) * 255.0) as u8)
             })
             .collect();
-        Self {
-            edge,
-            first,
-            colors,
-        }
+        Self { edge, first, colors }
     }
 }
 
@@ -188,11 +138,7 @@ fn sky(at: f32) -> Pixel {
     let stop = SKY.iter().rposition(|(from, _)| *from <= at).unwrap_or(0);
     let (from, color) = SKY[stop];
     match SKY.get(stop + 1) {
-        Some((to, next)) => mix(
-            rgb(color),
-            rgb(*next),
-            ((at - from) / (to - from) * 255.0) as u8,
-        ),
+        Some((to, next)) => mix(rgb(color), rgb(*next), ((at - from) / (to - from) * 255.0) as u8),
         None => rgb(color),
     }
 }

@@ -36,12 +36,7 @@ impl Window {
     /// Where the program draws.
     pub(super) fn content(&self) -> Area {
         let f = self.frame;
-        Area::between(
-            f.x + BORDER,
-            f.y + TITLE,
-            f.right() - BORDER,
-            f.bottom() - BORDER,
-        )
+        Area::between(f.x + BORDER, f.y + TITLE, f.right() - BORDER, f.bottom() - BORDER)
     }
 
     /// The frame that a content of this size needs.
@@ -51,10 +46,7 @@ impl Window {
 
     /// Where the window can be taken to move it.
     pub(super) fn title_bar(&self) -> Area {
-        Area {
-            h: TITLE,
-            ..self.frame
-        }
+        Area { h: TITLE, ..self.frame }
     }
 
     /// Everything that it draws on, with the shadow.
@@ -74,52 +66,18 @@ impl Window {
         } else {
             (rgb(0x35304a), rgb(0x2b273c), rgb(0xa39db5))
         };
-        let below_title = Area::between(
-            self.frame.x,
-            self.frame.y + RADIUS,
-            self.frame.right(),
-            self.frame.bottom(),
-        );
+        let below_title = Area::between(self.frame.x, self.frame.y + RADIUS, self.frame.right(), self.frame.bottom());
         let strength = if active { 160 } else { 110 };
-        canvas.shadow(
-            self.frame.offset(0, DROP),
-            below_title,
-            SHADOW - DROP,
-            strength,
-        );
+        canvas.shadow(self.frame.offset(0, DROP), below_title, SHADOW - DROP, strength);
         // Only the upper corners are round.
-        let higher = Area {
-            h: self.frame.h + RADIUS,
-            ..self.frame
-        };
-        canvas
-            .clipped(self.frame)
-            .rounded(higher, RADIUS, rgb(0x15121d), 255);
+        let higher = Area { h: self.frame.h + RADIUS, ..self.frame };
+        canvas.clipped(self.frame).rounded(higher, RADIUS, rgb(0x15121d), 255);
         let title = self.title_bar();
-        let inside = Area::between(
-            title.x + BORDER,
-            title.y + BORDER,
-            title.right() - BORDER,
-            title.bottom() + RADIUS,
-        );
+        let inside = Area::between(title.x + BORDER, title.y + BORDER, title.right() - BORDER, title.bottom() + RADIUS);
         let mut bar = canvas.clipped(Area { h: TITLE, ..title });
         bar.rounded(inside, RADIUS - BORDER, top, 255);
-        bar.gradient(
-            Area::between(inside.x, title.y + RADIUS, inside.right(), title.bottom()),
-            top,
-            bottom,
-        );
-        bar.disc(
-            (title.x as f32 + 17.0, title.y as f32 + TITLE as f32 / 2.0),
-            4.5,
-            dot,
-        );
-        bar.text(
-            title.x + 30,
-            title.y + (TITLE - BOLD.line_height()) / 2,
-            name,
-            BOLD,
-            text,
-        );
+        bar.gradient(Area::between(inside.x, title.y + RADIUS, inside.right(), title.bottom()), top, bottom);
+        bar.disc((title.x as f32 + 17.0, title.y as f32 + TITLE as f32 / 2.0), 4.5, dot);
+        bar.text(title.x + 30, title.y + (TITLE - BOLD.line_height()) / 2, name, BOLD, text);
     }
 }
