@@ -23,8 +23,10 @@ pub mod encoder;
 pub mod error;
 pub mod frame;
 pub mod probe;
+mod rate;
 pub mod registry;
 pub mod scripted;
+pub mod software;
 
 pub use buffer::Buffer;
 pub use dmabuf::{Dmabuf, Plane};
