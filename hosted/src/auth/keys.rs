@@ -1,0 +1,207 @@
+//! [`TicketKey`]: the RSA key of one link, and [`KeyStock`], which has some ready.
+//!
+//! The protocol fixes a 1024-bit key with a 162-byte public form, one per link. Making one takes
+//! about 10 ms and a viewer opens eight links or more at once, so a thread makes them ahead.
+
+use std::io;
+use std::thread::{self, JoinHandle};
+
+use tokio::sync::{Mutex, mpsc};
+use zeroize::Zeroizing;
+
+use super::sys::Rsa;
+
+/// Size of a ticket key, in bits.
+pub(super) const KEY_BITS: usize = 1024;
+/// Size of the public key in a link reply: a DER SubjectPublicKeyInfo.
+pub(super) const PUBLIC_KEY_BYTES: usize = KEY_BITS / 8 + 34;
+/// Size of the encrypted ticket that a client sends.
+pub(super) const ENCRYPTED_TICKET_BYTES: usize = KEY_BITS / 8;
+
+/// Keys kept ready: the links that one viewer opens at once.
+const STOCK: usize = 8;
+
+/// The key of one link. [`decrypt`](Self::decrypt) uses it up.
+pub struct TicketKey {
+    rsa: Rsa,
+    public_key: [u8; PUBLIC_KEY_BYTES],
+}
+
+/// What a ticket decrypted to: at most 86 bytes, wiped when dropped.
+pub struct Plaintext {
+    bytes: Zeroizing<[u8; ENCRYPTED_TICKET_BYTES]>,
+    len: usize,
+}
+
+/// The ticket was not encrypted with this link's key, or not with OAEP and SHA-1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the ticket cannot be decrypted with this link's key")]
+pub struct Undecryptable;
+
+/// There is no key to be had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum KeyError {
+    /// The crypto library refused to make one.
+    #[error("the crypto library cannot make a {KEY_BITS}-bit RSA key")]
+    Library,
+    /// The thread that makes them has ended.
+    #[error("the thread that makes ticket keys has ended")]
+    Stopped,
+}
+
+/// Keys made ahead by a thread of their own; at most 8 wait, plus one in the thread's hand.
+pub struct KeyStock {
+    ready: Mutex<mpsc::Receiver<Result<TicketKey, KeyError>>>,
+    maker: Option<JoinHandle<()>>,
+}
+
+impl TicketKey {
+    /// Makes a key; takes about 10 ms, so never on a thread that does I/O.
+    pub fn generate() -> Result<Self, KeyError> {
+        let rsa = Rsa::generate().ok_or(KeyError::Library)?;
+        let public_key = rsa.public_key().ok_or(KeyError::Library)?;
+        Ok(Self { rsa, public_key })
+    }
+
+    /// The public half as it stands in the link reply.
+    pub fn public_key(&self) -> &[u8; PUBLIC_KEY_BYTES] {
+        &self.public_key
+    }
+
+    /// Decrypts the ticket of this key's link; takes about 0.1 ms.
+    pub fn decrypt(
+        self,
+        encrypted: &[u8; ENCRYPTED_TICKET_BYTES],
+    ) -> Result<Plaintext, Undecryptable> {
+        let mut bytes = Zeroizing::new([0; ENCRYPTED_TICKET_BYTES]);
+        let len = self
+            .rsa
+            .decrypt_oaep(encrypted, &mut bytes)
+            .ok_or(Undecryptable)?;
+        Ok(Plaintext { bytes, len })
+    }
+}
+
+impl Plaintext {
+    /// The decrypted bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..self.len).unwrap_or_default()
+    }
+}
+
+impl KeyStock {
+    /// Starts the thread that makes the keys.
+    pub fn start() -> io::Result<Self> {
+        let (stock, ready) = mpsc::channel(STOCK);
+        let maker = thread::Builder::new()
+            .name("sumac-keys".into())
+            .spawn(move || while stock.blocking_send(TicketKey::generate()).is_ok() {})?;
+        Ok(Self {
+            ready: Mutex::new(ready),
+            maker: Some(maker),
+        })
+    }
+
+    /// A key for one link. When the stock is empty this waits for the next key that the thread
+    /// makes; callers are served in the order in which they asked.
+    pub async fn take(&self) -> Result<TicketKey, KeyError> {
+        self.ready
+            .lock()
+            .await
+            .recv()
+            .await
+            .unwrap_or(Err(KeyError::Stopped))
+    }
+}
+
+impl Drop for KeyStock {
+    /// Ends the thread and waits for it: as long as one key takes.
+    fn drop(&mut self) {
+        self.ready.get_mut().close();
+        // The thread may wait for room; taking what is there lets it see the closed channel at once.
+        while self.ready.get_mut().try_recv().is_ok() {}
+        if let Some(maker) = self.maker.take() {
+            // A panic of the thread was reported by the panic hook and must not spread from a drop.
+            let _ = maker.join();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auth::sys::encrypt_for_tests;
+
+    /// DER up to the modulus for a 1024-bit key: SEQUENCE { SEQUENCE { rsaEncryption, NULL },
+    /// BIT STRING { SEQUENCE { INTEGER (129 bytes) …
+    const SPKI_HEAD: [u8; 29] = [
+        0x30, 0x81, 0x9f, 0x30, 0x0d, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01,
+        0x01, 0x05, 0x00, 0x03, 0x81, 0x8d, 0x00, 0x30, 0x81, 0x89, 0x02, 0x81, 0x81, 0x00,
+    ];
+    /// DER behind the modulus: INTEGER 65537.
+    const SPKI_TAIL: [u8; 5] = [0x02, 0x03, 0x01, 0x00, 0x01];
+
+    fn decrypt(plain: &[u8]) -> Vec<u8> {
+        let key = TicketKey::generate().unwrap();
+        let encrypted = encrypt_for_tests(key.public_key(), plain).unwrap();
+        key.decrypt(&encrypted).unwrap().as_bytes().to_vec()
+    }
+
+    #[test]
+    fn the_public_key_has_the_form_that_the_protocol_fixes() {
+        let key = TicketKey::generate().unwrap();
+        assert_eq!(key.public_key().len(), 162);
+        assert!(key.public_key().starts_with(&SPKI_HEAD));
+        assert!(key.public_key().ends_with(&SPKI_TAIL));
+    }
+
+    #[test]
+    fn decrypts_what_a_client_encrypts() {
+        assert_eq!(decrypt(b"secret\0"), b"secret\0");
+        assert_eq!(decrypt(b""), b"");
+        assert_eq!(
+            decrypt(&[b'x'; 86]),
+            [b'x'; 86],
+            "86 bytes are the most that OAEP carries"
+        );
+    }
+
+    #[test]
+    fn one_key_does_not_open_the_ticket_of_another() {
+        let (one, other) = (
+            TicketKey::generate().unwrap(),
+            TicketKey::generate().unwrap(),
+        );
+        let encrypted = encrypt_for_tests(one.public_key(), b"secret\0").unwrap();
+        assert!(matches!(other.decrypt(&encrypted), Err(Undecryptable)));
+    }
+
+    #[test]
+    fn garbage_is_undecryptable() {
+        for garbage in [[0; 128], [0xff; 128], [1; 128]] {
+            assert!(matches!(
+                TicketKey::generate().unwrap().decrypt(&garbage),
+                Err(Undecryptable)
+            ));
+        }
+    }
+
+    #[tokio::test]
+    async fn the_stock_gives_a_new_key_each_time_also_beyond_its_size() {
+        let stock = KeyStock::start().unwrap();
+        let mut seen = std::collections::HashSet::new();
+        for _ in 0..=STOCK + 1 {
+            assert!(seen.insert(*stock.take().await.unwrap().public_key()));
+        }
+    }
+
+    #[test]
+    fn dropping_a_full_stock_ends_its_thread() {
+        let stock = KeyStock::start().unwrap();
+        while stock.ready.try_lock().unwrap().len() < STOCK {
+            thread::sleep(std::time::Duration::from_millis(1));
+        }
+        drop(stock); // joins: hangs here if the thread does not end
+    }
+}

@@ -1,0 +1,125 @@
+//! [`Listen`]: where clients connect.
+
+use std::ffi::OsStr;
+use std::fmt;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+
+/// The port when nothing else was asked for.
+pub const DEFAULT_PORT: u16 = 5900;
+/// The address when nothing else was asked for: only this machine.
+pub const DEFAULT_ADDR: &str = "127.0.0.1";
+
+/// Where clients connect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listen {
+    /// IP address or host name. `::`, `*` and the empty text mean every address of both families.
+    pub addr: String,
+    /// TCP port; 0 lets the system choose. `None`: see [`tcp_port`](Self::tcp_port).
+    pub port: Option<u16>,
+    /// UNIX socket, beside TCP or alone.
+    pub unix: Option<UnixAddress>,
+    /// Which of the addresses behind `addr` are used.
+    pub family: Family,
+}
+
+/// Which IP versions to listen on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Family {
+    /// Whatever the address has.
+    #[default]
+    Any,
+    /// IPv4 only.
+    V4,
+    /// IPv6 only.
+    V6,
+}
+
+/// A UNIX socket's name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum UnixAddress {
+    /// A socket file.
+    Path(PathBuf),
+    /// A name in Linux's abstract namespace, written with a leading `@`.
+    Abstract(Vec<u8>),
+}
+
+impl Listen {
+    /// The TCP port to open, if any: the one asked for, or 5900 when neither it nor a UNIX socket
+    /// was asked for.
+    pub fn tcp_port(&self) -> Option<u16> {
+        match (self.port, &self.unix) {
+            (None, Some(_)) => None,
+            (port, _) => Some(port.unwrap_or(DEFAULT_PORT)),
+        }
+    }
+}
+
+impl Default for Listen {
+    fn default() -> Self {
+        Self {
+            addr: DEFAULT_ADDR.into(),
+            port: None,
+            unix: None,
+            family: Family::Any,
+        }
+    }
+}
+
+impl From<&OsStr> for UnixAddress {
+    fn from(text: &OsStr) -> Self {
+        match text.as_bytes().strip_prefix(b"@") {
+            Some(name) => Self::Abstract(name.to_vec()),
+            None => Self::Path(text.into()),
+        }
+    }
+}
+
+impl fmt::Display for UnixAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Path(path) => path.display().fmt(f),
+            Self::Abstract(name) => write!(f, "@{}", name.escape_ascii()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_port_or_socket_replaces_the_default_port() {
+        let unix = Some(UnixAddress::Path("/run/s".into()));
+        for (port, unix, opens) in [
+            (None, None, Some(5900)),
+            (Some(0), None, Some(0)),
+            (Some(5901), None, Some(5901)),
+            (None, unix.clone(), None),
+            (Some(5901), unix, Some(5901)),
+        ] {
+            assert_eq!(
+                Listen {
+                    port,
+                    unix,
+                    ..Listen::default()
+                }
+                .tcp_port(),
+                opens
+            );
+        }
+    }
+
+    #[test]
+    fn an_at_sign_means_abstract() {
+        assert_eq!(
+            UnixAddress::from(OsStr::new("@name")),
+            UnixAddress::Abstract(b"name".to_vec())
+        );
+        assert_eq!(
+            UnixAddress::from(OsStr::new("./@name")),
+            UnixAddress::Path("./@name".into())
+        );
+        assert_eq!(UnixAddress::Abstract(b"name".to_vec()).to_string(), "@name");
+    }
+}

@@ -1,0 +1,138 @@
+//! [`Config`]: everything that an operator decides, in one place, with defaults that are safe.
+//!
+//! It can be filled in by hand (an embedding program), from QEMU's option string
+//! ([`apply_spice_options`]) or from the command line of the binary.
+
+use std::path::PathBuf;
+
+pub use listen::{DEFAULT_ADDR, DEFAULT_PORT, Family, Listen, UnixAddress};
+pub use spice_option::{OptionError, apply_spice_options};
+pub use words::{
+    ImageCompression, Name, StreamingVideo, Uuid, ValueError, VideoCodec, VideoCodecs, parse_size,
+};
+
+use crate::auth::Password;
+use crate::source::Size;
+
+mod listen;
+mod spice_option;
+mod words;
+
+/// What a server is and does. `Config::default()` serves the built-in desktop to this machine only,
+/// with a password made up for the run.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where clients connect. Default: 127.0.0.1, port 5900.
+    pub listen: Listen,
+    /// What a client must know. Default: a random password.
+    pub ticketing: Ticketing,
+    /// Whether wrong tickets slow down their sender's next new sessions. Default: yes.
+    pub auth_rate: bool,
+    /// Whether a new session ends the others, as in libspice-server. Default: no, all stay.
+    pub exclusive: bool,
+    /// The file for `remote-viewer FILE`, with the password in it (mode 0600); `None` writes none.
+    /// Default: `sumac.vv` in the working directory.
+    pub vv: Option<PathBuf>,
+    /// The name of the desktop, shown in the title of the viewer's window. Default: `Sumac`.
+    pub name: Name,
+    /// The identity of the desktop that viewers are told. Default: none.
+    pub uuid: Option<Uuid>,
+    /// Where the pictures come from. Default: the built-in desktop.
+    pub source: SourceChoice,
+    /// Size of the first picture in pixels; 1 to 8192 each way. Default: 1280x720.
+    pub size: Size,
+    /// Whether all animations stand still. Default: no.
+    pub freeze: bool,
+    /// A PNG file that gets what the source shows: the first picture before the server is ready, the
+    /// current one at exit and on SIGUSR1. Default: none.
+    pub write_ref: Option<PathBuf>,
+    /// How still pictures are compressed. Default: automatic.
+    pub image_compression: ImageCompression,
+    /// Which regions become video streams. Default: those that look like video.
+    pub streaming_video: StreamingVideo,
+    /// Codecs for those, the most wanted first. Default: all that this build has.
+    pub video_codecs: VideoCodecs,
+    /// Whether a line of figures is printed every second. Default: no.
+    pub stats: bool,
+}
+
+/// What a client must know to get in.
+#[derive(Clone, Debug)]
+pub enum Ticketing {
+    /// Nothing: whoever reaches the port is in.
+    Disabled,
+    /// A random password, made at start and shown to the user.
+    Generated,
+    /// This password.
+    Password(Password),
+    /// The password in the first line of this file, read at start.
+    File(PathBuf),
+}
+
+/// Where the pictures come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SourceChoice {
+    /// A desktop drawn by the program.
+    TestDesktop,
+    /// Raw pictures from a file.
+    Frames(Frames),
+}
+
+/// A file of raw pictures.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Frames {
+    /// BGRX pictures one after another, each `width * height * 4` bytes.
+    pub file: PathBuf,
+    /// Pictures a second, at most 1000; 0 shows one as soon as the one before was taken.
+    pub rate: u32,
+    /// Whether number and time are written into the corner of each picture.
+    pub stamp: bool,
+}
+
+impl Frames {
+    /// Pictures a second unless told otherwise.
+    pub const DEFAULT_RATE: u32 = 30;
+    /// The most pictures a second.
+    pub const MAX_RATE: u32 = 1000;
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: Listen::default(),
+            ticketing: Ticketing::Generated,
+            auth_rate: true,
+            exclusive: false,
+            vv: Some("sumac.vv".into()),
+            name: Name::default(),
+            uuid: None,
+            source: SourceChoice::TestDesktop,
+            size: Size {
+                width: 1280,
+                height: 720,
+            },
+            freeze: false,
+            write_ref: None,
+            image_compression: ImageCompression::Auto,
+            streaming_video: StreamingVideo::Filter,
+            video_codecs: VideoCodecs::default(),
+            stats: false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_safe() {
+        let config = Config::default();
+        assert_eq!(
+            (config.listen.addr.as_str(), config.listen.tcp_port()),
+            ("127.0.0.1", Some(5900))
+        );
+        assert!(matches!(config.ticketing, Ticketing::Generated));
+        assert!(config.auth_rate);
+    }
+}

@@ -1,0 +1,412 @@
+//! QEMU's `-spice` option string: `port=5900,addr=127.0.0.1,disable-ticketing=on`.
+//!
+//! Words and escapes are QEMU's: a comma ends a value, `,,` is a comma in it, a boolean word without
+//! a value means `on`, the last of several equal words wins. A word that QEMU knows and this build
+//! does not serve is an error, unless its value asks for nothing (`sasl=off`).
+
+use std::ffi::OsStr;
+use std::str::FromStr;
+
+use super::{Config, Family, Ticketing, UnixAddress, ValueError};
+use crate::auth::{Password, PasswordError};
+
+/// Words that are served.
+const SERVED: &[&str] = &[
+    "addr",
+    "disable-ticketing",
+    "image-compression",
+    "ipv4",
+    "ipv6",
+    "password",
+    "port",
+    "streaming-video",
+    "unix",
+    "video-codecs",
+];
+
+/// Words that QEMU knows and this build does not serve, with the value that asks for nothing.
+const UNSERVED: &[(&str, Option<&str>)] = &[
+    ("agent-mouse", None),
+    ("disable-agent-file-xfer", Some("on")),
+    ("disable-copy-paste", Some("on")),
+    ("gl", Some("off")),
+    ("jpeg-wan-compression", Some("never")),
+    ("max-refresh-rate", None),
+    ("password-secret", None),
+    ("plaintext-channel", None),
+    ("playback-compression", Some("off")),
+    ("rendernode", None),
+    ("sasl", Some("off")),
+    ("seamless-migration", Some("off")),
+    ("tls-channel", None),
+    ("tls-ciphers", None),
+    ("tls-port", None),
+    ("x509-cacert-file", None),
+    ("x509-cert-file", None),
+    ("x509-dh-key-file", None),
+    ("x509-dir", None),
+    ("x509-key-file", None),
+    ("x509-key-password", None),
+    ("zlib-glz-wan-compression", Some("never")),
+];
+
+/// What is wrong with an option string. The message names the word.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum OptionError {
+    /// Nobody knows this word.
+    #[error("unknown word '{word}'; supported are {}", SERVED.join(", "))]
+    Unknown {
+        /// The word.
+        word: String,
+    },
+    /// QEMU knows it, this build does not serve it.
+    #[error("'{word}' is a word of QEMU's that is not in this build yet; supported are {}", SERVED.join(", "))]
+    NotBuilt {
+        /// The word.
+        word: String,
+    },
+    /// A word that is not a boolean stands alone.
+    #[error("'{word}' needs a value, as in {word}=VALUE")]
+    NoValue {
+        /// The word.
+        word: String,
+    },
+    /// The value does not fit the word.
+    #[error("{word}: {source}")]
+    Value {
+        /// The word.
+        word: String,
+        /// What is wrong with it.
+        source: ValueError,
+    },
+    /// The password cannot be one; its text is not repeated.
+    #[error("password: {0}")]
+    Password(PasswordError),
+    /// `unix=on` without a path.
+    #[error("unix=on needs addr=PATH")]
+    UnixWithoutPath,
+}
+
+/// Changes `config` as QEMU's option string `text` asks; leaves it alone when there is an error.
+pub fn apply_spice_options(text: &str, config: &mut Config) -> Result<(), OptionError> {
+    let mut wanted = Wanted::default();
+    for (word, value) in split(text) {
+        wanted.take(&word, value)?;
+    }
+    wanted.apply(config)
+}
+
+/// What the string says so far. Words may come in any order, so they are joined at the end.
+#[derive(Default)]
+struct Wanted {
+    addr: Option<String>,
+    port: Option<u16>,
+    unix: bool,
+    ipv4: bool,
+    ipv6: bool,
+    password: Option<Password>,
+    disable_ticketing: Option<bool>,
+    image_compression: Option<super::ImageCompression>,
+    streaming_video: Option<super::StreamingVideo>,
+    video_codecs: Option<super::VideoCodecs>,
+}
+
+impl Wanted {
+    fn take(&mut self, word: &str, value: Option<String>) -> Result<(), OptionError> {
+        match word {
+            "addr" => self.addr = Some(text(word, value)?),
+            "port" => self.port = Some(port(word, value)?),
+            "unix" => self.unix = boolean(word, value)?,
+            "ipv4" => self.ipv4 = boolean(word, value)?,
+            "ipv6" => self.ipv6 = boolean(word, value)?,
+            "password" => {
+                self.password =
+                    Some(Password::new(text(word, value)?).map_err(OptionError::Password)?)
+            }
+            "disable-ticketing" => self.disable_ticketing = Some(boolean(word, value)?),
+            "image-compression" => self.image_compression = Some(parsed(word, value)?),
+            "streaming-video" => self.streaming_video = Some(parsed(word, value)?),
+            "video-codecs" | "video-codec" => self.video_codecs = Some(parsed(word, value)?),
+            _ => return unserved(word, value.as_deref()),
+        }
+        Ok(())
+    }
+
+    fn apply(self, config: &mut Config) -> Result<(), OptionError> {
+        if self.unix {
+            let path = self
+                .addr
+                .filter(|path| !path.is_empty())
+                .ok_or(OptionError::UnixWithoutPath)?;
+            config.listen.unix = Some(UnixAddress::from(OsStr::new(&path)));
+        } else if let Some(addr) = self.addr {
+            config.listen.addr = addr;
+        }
+        config.listen.port = self.port.or(config.listen.port);
+        config.listen.family = match (self.ipv4, self.ipv6) {
+            (true, false) => Family::V4,
+            (false, true) => Family::V6,
+            _ => config.listen.family,
+        };
+        match (self.disable_ticketing, self.password) {
+            (Some(true), _) => config.ticketing = Ticketing::Disabled,
+            (_, Some(password)) => config.ticketing = Ticketing::Password(password),
+            _ => {}
+        }
+        config.image_compression = self.image_compression.unwrap_or(config.image_compression);
+        config.streaming_video = self.streaming_video.unwrap_or(config.streaming_video);
+        if let Some(codecs) = self.video_codecs {
+            config.video_codecs = codecs;
+        }
+        Ok(())
+    }
+}
+
+/// Splits at single commas into words with their values.
+fn split(text: &str) -> Vec<(String, Option<String>)> {
+    let mut items = vec![String::new()];
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        let ends = c == ',' && chars.next_if_eq(&',').is_none();
+        match items.last_mut() {
+            Some(item) if !ends => item.push(c),
+            _ => items.push(String::new()),
+        }
+    }
+    // A comma at the end, and a string without any word, are no words.
+    items.pop_if(|last| last.is_empty());
+    let split_item = |item: String| match item.split_once('=') {
+        Some((word, value)) => (word.to_owned(), Some(value.to_owned())),
+        None => (item, None),
+    };
+    items.into_iter().map(split_item).collect()
+}
+
+/// A word that is not served: fine if it asks for nothing.
+fn unserved(word: &str, value: Option<&str>) -> Result<(), OptionError> {
+    match UNSERVED.iter().find(|(known, _)| *known == word) {
+        Some((_, nothing)) if nothing.is_some() && value.or(Some("on")) == *nothing => Ok(()),
+        Some(_) => Err(OptionError::NotBuilt { word: word.into() }),
+        None => Err(OptionError::Unknown { word: word.into() }),
+    }
+}
+
+fn text(word: &str, value: Option<String>) -> Result<String, OptionError> {
+    value.ok_or_else(|| OptionError::NoValue { word: word.into() })
+}
+
+fn boolean(word: &str, value: Option<String>) -> Result<bool, OptionError> {
+    match value.as_deref() {
+        None | Some("on") => Ok(true),
+        Some("off") => Ok(false),
+        Some(other) => Err(bad(word, other, "on or off")),
+    }
+}
+
+fn port(word: &str, value: Option<String>) -> Result<u16, OptionError> {
+    let value = text(word, value)?;
+    value
+        .parse()
+        .map_err(|_| bad(word, &value, "a port number from 0 to 65535"))
+}
+
+fn parsed<T: FromStr<Err = ValueError>>(
+    word: &str,
+    value: Option<String>,
+) -> Result<T, OptionError> {
+    text(word, value)?
+        .parse()
+        .map_err(|source| OptionError::Value {
+            word: word.into(),
+            source,
+        })
+}
+
+fn bad(word: &str, value: &str, expected: &str) -> OptionError {
+    let source = ValueError::Invalid {
+        value: value.into(),
+        expected: expected.into(),
+    };
+    OptionError::Value {
+        word: word.into(),
+        source,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{ImageCompression, StreamingVideo, VideoCodec};
+
+    fn apply(text: &str) -> Result<Config, String> {
+        let mut config = Config::default();
+        apply_spice_options(text, &mut config)
+            .map(|()| config)
+            .map_err(|error| error.to_string())
+    }
+
+    fn ticketing(text: &str) -> String {
+        match apply(text).unwrap().ticketing {
+            Ticketing::Password(password) => password.reveal().to_owned(),
+            other => format!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn addresses_and_ports() {
+        for (text, addr, port, family) in [
+            ("", "127.0.0.1", Some(5900), Family::Any),
+            ("port=5930", "127.0.0.1", Some(5930), Family::Any),
+            ("port=0,addr=::1", "::1", Some(0), Family::Any),
+            ("port=1,port=2", "127.0.0.1", Some(2), Family::Any),
+            ("addr=,port=5901", "", Some(5901), Family::Any),
+            ("addr=host,ipv4=on", "host", Some(5900), Family::V4),
+            ("addr=host,ipv6", "host", Some(5900), Family::V6),
+            ("addr=host,ipv4=on,ipv6=on", "host", Some(5900), Family::Any),
+            ("port=65535,", "127.0.0.1", Some(65535), Family::Any),
+        ] {
+            let listen = apply(text).unwrap().listen;
+            assert_eq!(
+                (listen.addr.as_str(), listen.tcp_port(), listen.family),
+                (addr, port, family),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_unix_socket_takes_the_address() {
+        let listen = apply("unix=on,addr=/run/a,,b").unwrap().listen;
+        assert_eq!(listen.unix, Some(UnixAddress::Path("/run/a,b".into())));
+        assert_eq!(listen.tcp_port(), None);
+        let abstract_name = apply("addr=@name,unix=on,port=5900").unwrap().listen;
+        assert_eq!(
+            abstract_name.unix,
+            Some(UnixAddress::Abstract(b"name".to_vec()))
+        );
+        assert_eq!(abstract_name.tcp_port(), Some(5900));
+        assert_eq!(apply("unix=off,addr=::1").unwrap().listen.unix, None);
+        assert_eq!(apply("unix=on").unwrap_err(), "unix=on needs addr=PATH");
+        assert_eq!(
+            apply("unix=on,addr=").unwrap_err(),
+            "unix=on needs addr=PATH"
+        );
+    }
+
+    #[test]
+    fn passwords() {
+        assert_eq!(ticketing("password=se,,cr=et"), "se,cr=et");
+        assert_eq!(ticketing("disable-ticketing=on"), "Disabled");
+        assert_eq!(ticketing("disable-ticketing"), "Disabled");
+        assert_eq!(ticketing("password=x,disable-ticketing=on"), "Disabled");
+        assert_eq!(ticketing("disable-ticketing=off"), "Generated");
+        assert_eq!(ticketing("disable-ticketing=off,password=x"), "x");
+        assert_eq!(
+            apply("password=").unwrap_err(),
+            "password: the password is empty"
+        );
+        let long = apply(&format!("password={}", "x".repeat(61))).unwrap_err();
+        assert_eq!(
+            long,
+            "password: the password has 61 bytes, the most that SPICE allows is 60"
+        );
+    }
+
+    #[test]
+    fn pictures() {
+        let config =
+            apply("image-compression=off,streaming-video=all,video-codecs=spice:mjpeg").unwrap();
+        assert_eq!(config.image_compression, ImageCompression::Off);
+        assert_eq!(config.streaming_video, StreamingVideo::All);
+        assert_eq!(config.video_codecs.as_slice(), [VideoCodec::Mjpeg]);
+        let quic = apply("image-compression=quic").unwrap_err();
+        assert_eq!(
+            quic,
+            "image-compression: 'quic' is not in this build yet; it has off, auto_glz, auto_lz, lz4"
+        );
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        let served = SERVED.join(", ");
+        for (text, expected) in [
+            (
+                "prot=5900",
+                format!("unknown word 'prot'; supported are {served}"),
+            ),
+            ("=5", format!("unknown word ''; supported are {served}")),
+            (
+                "port=1,,addr=x",
+                "port: '1,addr=x' is not a port number from 0 to 65535".into(),
+            ),
+            (
+                "port=65536",
+                "port: '65536' is not a port number from 0 to 65535".into(),
+            ),
+            (
+                "port=-1",
+                "port: '-1' is not a port number from 0 to 65535".into(),
+            ),
+            ("port", "'port' needs a value, as in port=VALUE".into()),
+            ("addr", "'addr' needs a value, as in addr=VALUE".into()),
+            (
+                "disable-ticketing=yes",
+                "disable-ticketing: 'yes' is not on or off".into(),
+            ),
+            (
+                "streaming-video=on",
+                "streaming-video: 'on' is not one of off, all, filter".into(),
+            ),
+            ("tls-port=5901", not_built("tls-port")),
+            ("gl=on", not_built("gl")),
+            ("sasl", not_built("sasl")),
+            ("seamless-migration=on", not_built("seamless-migration")),
+        ] {
+            assert_eq!(apply(text).unwrap_err(), expected, "{text}");
+        }
+    }
+
+    fn not_built(word: &str) -> String {
+        let served = SERVED.join(", ");
+        format!(
+            "'{word}' is a word of QEMU's that is not in this build yet; supported are {served}"
+        )
+    }
+
+    #[test]
+    fn every_word_of_qemu_is_known() {
+        for (word, nothing) in UNSERVED {
+            assert_eq!(apply(&format!("{word}=some")).unwrap_err(), not_built(word));
+            if let Some(nothing) = nothing {
+                assert!(apply(&format!("{word}={nothing}")).is_ok(), "{word}");
+            }
+        }
+        for word in SERVED {
+            assert!(
+                !apply(word).is_err_and(|error| error.contains("supported are")),
+                "{word}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_error_changes_nothing() {
+        let mut config = Config::default();
+        apply_spice_options("port=1,disable-ticketing=on,nonsense", &mut config).unwrap_err();
+        assert_eq!(config.listen, Config::default().listen);
+        assert!(matches!(config.ticketing, Ticketing::Generated));
+    }
+
+    #[test]
+    fn what_is_not_said_stays() {
+        let mut config = Config {
+            ticketing: Ticketing::Disabled,
+            ..Config::default()
+        };
+        config.listen.port = Some(7);
+        apply_spice_options("addr=::1", &mut config).unwrap();
+        assert_eq!(config.listen.port, Some(7));
+        assert!(matches!(config.ticketing, Ticketing::Disabled));
+    }
+}

@@ -1,0 +1,439 @@
+//! The values that options take, and their words: the same for long options and for QEMU's string.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::source::Size;
+
+/// The largest picture, in pixels each way: 256 MiB as BGRX.
+const MAX_SIDE: u32 = 8192;
+
+/// Why a value cannot be used. The message names the value and what would be right.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ValueError {
+    /// It means nothing.
+    #[error("'{value}' is not {expected}")]
+    Invalid {
+        /// As it was given.
+        value: String,
+        /// What would be right.
+        expected: String,
+    },
+    /// It is known, but this build cannot do it.
+    #[error("'{value}' is not in this build yet; it has {has}")]
+    NotBuilt {
+        /// As it was given.
+        value: String,
+        /// What the build has instead.
+        has: String,
+    },
+}
+
+/// How still pictures are compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ImageCompression {
+    /// Not at all (`off`).
+    Off,
+    /// The best that the build has and the client can read, chosen per picture (`auto_glz` and
+    /// `auto_lz`).
+    Auto,
+    /// LZ4 where the client can read it (`lz4`).
+    Lz4,
+}
+
+/// Which regions become video streams.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StreamingVideo {
+    /// None (`off`).
+    Off,
+    /// Every region that changes, from its second picture on (`all`).
+    All,
+    /// Those that look like video (`filter`).
+    Filter,
+}
+
+/// A video codec of the protocol (SpiceVideoCodecType in spice.proto).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum VideoCodec {
+    /// Motion JPEG, number 1.
+    Mjpeg,
+    /// VP8, number 2.
+    Vp8,
+    /// H.264, number 3.
+    H264,
+    /// VP9, number 4.
+    Vp9,
+    /// H.265, number 5.
+    H265,
+}
+
+/// Codecs in the order of preference: at least one, each once, all of them in this build.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VideoCodecs(Vec<VideoCodec>);
+
+/// The desktop's name: 1 to 128 bytes without control characters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Name(String);
+
+/// A UUID, in the byte order in which it is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Uuid(pub [u8; 16]);
+
+/// Reads `WIDTHxHEIGHT`.
+pub fn parse_size(text: &str) -> Result<Size, ValueError> {
+    let side = |text: &str| {
+        text.parse()
+            .ok()
+            .filter(|side| (1..=MAX_SIDE).contains(side))
+    };
+    text.split_once('x')
+        .and_then(|(width, height)| {
+            Some(Size {
+                width: side(width)?,
+                height: side(height)?,
+            })
+        })
+        .ok_or_else(|| {
+            invalid(
+                text,
+                format!("a size like 1280x720, 1 to {MAX_SIDE} each way"),
+            )
+        })
+}
+
+impl FromStr for ImageCompression {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        match text {
+            "off" => Ok(Self::Off),
+            "auto_glz" | "auto_lz" => Ok(Self::Auto),
+            "lz4" => Ok(Self::Lz4),
+            "quic" | "glz" | "lz" => Err(not_built(text, "off, auto_glz, auto_lz, lz4")),
+            _ => Err(invalid(
+                text,
+                "one of off, auto_glz, auto_lz, quic, glz, lz, lz4",
+            )),
+        }
+    }
+}
+
+impl FromStr for StreamingVideo {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        match text {
+            "off" => Ok(Self::Off),
+            "all" => Ok(Self::All),
+            "filter" => Ok(Self::Filter),
+            _ => Err(invalid(text, "one of off, all, filter")),
+        }
+    }
+}
+
+impl VideoCodec {
+    /// The codecs that this build can encode, the most wanted first.
+    pub const BUILT: &[Self] = &[Self::Mjpeg];
+
+    /// Every codec with its word.
+    const WORDS: [(Self, &str); 5] = [
+        (Self::Mjpeg, "mjpeg"),
+        (Self::Vp8, "vp8"),
+        (Self::H264, "h264"),
+        (Self::Vp9, "vp9"),
+        (Self::H265, "h265"),
+    ];
+
+    /// Its word in options.
+    pub fn name(self) -> &'static str {
+        Self::WORDS
+            .iter()
+            .find(|(codec, _)| *codec == self)
+            .map_or("", |(_, word)| word)
+    }
+
+    fn from_word(word: &str) -> Option<Self> {
+        Self::WORDS
+            .iter()
+            .find(|(_, known)| *known == word)
+            .map(|(codec, _)| *codec)
+    }
+}
+
+impl VideoCodecs {
+    /// The most wanted first.
+    pub fn as_slice(&self) -> &[VideoCodec] {
+        &self.0
+    }
+
+    /// Reads `codec,codec` or QEMU's `encoder:codec;encoder:codec`, or `auto` for all of `built`.
+    fn parse(text: &str, built: &[VideoCodec]) -> Result<Self, ValueError> {
+        if text == "auto" {
+            return Ok(Self(built.to_vec()));
+        }
+        let mut codecs = Vec::new();
+        for item in text.split([',', ';']) {
+            let codec = parse_codec(item)?;
+            if !built.contains(&codec) {
+                return Err(not_built(
+                    item,
+                    list(built.iter().map(|codec| codec.name())),
+                ));
+            }
+            if !codecs.contains(&codec) {
+                codecs.push(codec);
+            }
+        }
+        Ok(Self(codecs))
+    }
+}
+
+impl Default for VideoCodecs {
+    fn default() -> Self {
+        Self(VideoCodec::BUILT.to_vec())
+    }
+}
+
+impl FromStr for VideoCodecs {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        Self::parse(text, VideoCodec::BUILT)
+    }
+}
+
+impl fmt::Display for VideoCodecs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&list(self.0.iter().map(|codec| codec.name())))
+    }
+}
+
+impl Name {
+    const MAX_BYTES: usize = 128;
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Default for Name {
+    fn default() -> Self {
+        Self("Sumac".into())
+    }
+}
+
+impl FromStr for Name {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        let fits = (1..=Self::MAX_BYTES).contains(&text.len()) && !text.contains(char::is_control);
+        let expected = || {
+            format!(
+                "a name of 1 to {} bytes without control characters",
+                Self::MAX_BYTES
+            )
+        };
+        fits.then(|| Self(text.into()))
+            .ok_or_else(|| invalid(text, expected()))
+    }
+}
+
+impl FromStr for Uuid {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        let groups_fit = text.split('-').map(str::len).eq([8, 4, 4, 4, 12]);
+        let digits: String = text.chars().filter(|&c| c != '-').collect();
+        let all_hex = digits.chars().all(|c| c.is_ascii_hexdigit());
+        let value = (groups_fit && all_hex)
+            .then(|| u128::from_str_radix(&digits, 16).ok())
+            .flatten();
+        let expected = "a UUID like 123e4567-e89b-12d3-a456-426614174000";
+        value
+            .map(|value| Self(value.to_be_bytes()))
+            .ok_or_else(|| invalid(text, expected))
+    }
+}
+
+/// One item of a codec list. In QEMU's form the encoder is checked and otherwise ignored: which
+/// encoder makes a codec's stream is not the operator's to know here.
+fn parse_codec(item: &str) -> Result<VideoCodec, ValueError> {
+    let (encoder, word) = item.split_once(':').unwrap_or(("gstreamer", item));
+    let codec = VideoCodec::from_word(word);
+    match (encoder, codec) {
+        ("gstreamer", Some(codec)) | ("spice", Some(codec @ VideoCodec::Mjpeg)) => Ok(codec),
+        _ => Err(invalid(
+            item,
+            "a codec such as mjpeg, h264, spice:mjpeg, gstreamer:h264",
+        )),
+    }
+}
+
+fn invalid(value: &str, expected: impl Into<String>) -> ValueError {
+    ValueError::Invalid {
+        value: value.into(),
+        expected: expected.into(),
+    }
+}
+
+fn not_built(value: &str, has: impl Into<String>) -> ValueError {
+    ValueError::NotBuilt {
+        value: value.into(),
+        has: has.into(),
+    }
+}
+
+fn list<'a>(words: impl Iterator<Item = &'a str>) -> String {
+    words.collect::<Vec<_>>().join(",")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes() {
+        assert_eq!(
+            parse_size("1280x720"),
+            Ok(Size {
+                width: 1280,
+                height: 720
+            })
+        );
+        assert_eq!(
+            parse_size("8192x1"),
+            Ok(Size {
+                width: 8192,
+                height: 1
+            })
+        );
+        for bad in [
+            "",
+            "x",
+            "1280",
+            "0x720",
+            "1280x0",
+            "8193x1",
+            "1x8193",
+            "-1x5",
+            "1280x720x2",
+            "1280X720",
+        ] {
+            let error = parse_size(bad).unwrap_err().to_string();
+            assert_eq!(
+                error,
+                format!("'{bad}' is not a size like 1280x720, 1 to 8192 each way")
+            );
+        }
+    }
+
+    #[test]
+    fn compression_words() {
+        assert_eq!("off".parse(), Ok(ImageCompression::Off));
+        assert_eq!("lz4".parse(), Ok(ImageCompression::Lz4));
+        assert_eq!("auto_glz".parse(), Ok(ImageCompression::Auto));
+        assert_eq!("auto_lz".parse(), Ok(ImageCompression::Auto));
+        let error = |text: &str| text.parse::<ImageCompression>().unwrap_err().to_string();
+        assert_eq!(
+            error("quic"),
+            "'quic' is not in this build yet; it has off, auto_glz, auto_lz, lz4"
+        );
+        assert_eq!(
+            error("zip"),
+            "'zip' is not one of off, auto_glz, auto_lz, quic, glz, lz, lz4"
+        );
+    }
+
+    #[test]
+    fn streaming_words() {
+        assert_eq!("all".parse(), Ok(StreamingVideo::All));
+        let error = "on".parse::<StreamingVideo>().unwrap_err().to_string();
+        assert_eq!(error, "'on' is not one of off, all, filter");
+    }
+
+    #[test]
+    fn codec_lists() {
+        let built = [VideoCodec::H264, VideoCodec::Mjpeg];
+        for (text, wanted) in [
+            ("mjpeg", &[VideoCodec::Mjpeg][..]),
+            ("h264,mjpeg", &built),
+            ("auto", &built),
+            ("spice:mjpeg", &[VideoCodec::Mjpeg]),
+            (
+                "spice:mjpeg;gstreamer:h264",
+                &[VideoCodec::Mjpeg, VideoCodec::H264],
+            ),
+            ("gstreamer:mjpeg;spice:mjpeg", &[VideoCodec::Mjpeg]),
+        ] {
+            assert_eq!(
+                VideoCodecs::parse(text, &built).map(|list| list.0),
+                Ok(wanted.to_vec()),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn bad_codec_lists() {
+        let error = |text: &str| {
+            VideoCodecs::parse(text, &[VideoCodec::Mjpeg])
+                .unwrap_err()
+                .to_string()
+        };
+        assert_eq!(
+            error("h264,mjpeg"),
+            "'h264' is not in this build yet; it has mjpeg"
+        );
+        assert_eq!(
+            error("gstreamer:vp9"),
+            "'gstreamer:vp9' is not in this build yet; it has mjpeg"
+        );
+        for bad in ["", "mjpeg,", "av2", "spice:h264", "ffmpeg:mjpeg", "spice:"] {
+            assert!(
+                error(bad)
+                    .ends_with("is not a codec such as mjpeg, h264, spice:mjpeg, gstreamer:h264"),
+                "{bad}"
+            );
+        }
+    }
+
+    #[test]
+    fn every_codec_has_a_word_of_its_own() {
+        for (codec, word) in VideoCodec::WORDS {
+            assert_eq!(
+                (codec.name(), VideoCodec::from_word(word)),
+                (word, Some(codec))
+            );
+        }
+    }
+
+    #[test]
+    fn names() {
+        assert_eq!("My desk".parse::<Name>().unwrap().as_str(), "My desk");
+        assert_eq!("x".repeat(128).parse::<Name>().unwrap().as_str().len(), 128);
+        for bad in ["", "a\nb", "a\0", &"x".repeat(129)] {
+            assert!(bad.parse::<Name>().is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn uuids() {
+        let uuid: Uuid = "00112233-4455-6677-8899-aAbBcCdDeEfF".parse().unwrap();
+        assert_eq!(
+            uuid.0.map(|byte| byte % 16),
+            [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15]
+        );
+        for bad in [
+            "",
+            "00112233445566778899aabbccddeeff",
+            "0011223-34455-6677-8899-aabbccddeeff",
+            "+0112233-4455-6677-8899-aabbccddeeff",
+            "00112233-4455-6677-8899-aabbccddeefg",
+        ] {
+            assert!(bad.parse::<Uuid>().is_err(), "{bad}");
+        }
+    }
+}
