@@ -70,15 +70,9 @@ impl TicketKey {
     }
 
     /// Decrypts the ticket of this key's link; takes about 0.1 ms.
-    pub fn decrypt(
-        self,
-        encrypted: &[u8; ENCRYPTED_TICKET_BYTES],
-    ) -> Result<Plaintext, Undecryptable> {
+    pub fn decrypt(self, encrypted: &[u8; ENCRYPTED_TICKET_BYTES]) -> Result<Plaintext, Undecryptable> {
         let mut bytes = Zeroizing::new([0; ENCRYPTED_TICKET_BYTES]);
-        let len = self
-            .rsa
-            .decrypt_oaep(encrypted, &mut bytes)
-            .ok_or(Undecryptable)?;
+        let len = self.rsa.decrypt_oaep(encrypted, &mut bytes).ok_or(Undecryptable)?;
         Ok(Plaintext { bytes, len })
     }
 }
@@ -97,21 +91,13 @@ impl KeyStock {
         let maker = thread::Builder::new()
             .name("sumac-keys".into())
             .spawn(move || while stock.blocking_send(TicketKey::generate()).is_ok() {})?;
-        Ok(Self {
-            ready: Mutex::new(ready),
-            maker: Some(maker),
-        })
+        Ok(Self { ready: Mutex::new(ready), maker: Some(maker) })
     }
 
     /// A key for one link. When the stock is empty this waits for the next key that the thread
     /// makes; callers are served in the order in which they asked.
     pub async fn take(&self) -> Result<TicketKey, KeyError> {
-        self.ready
-            .lock()
-            .await
-            .recv()
-            .await
-            .unwrap_or(Err(KeyError::Stopped))
+        self.ready.lock().await.recv().await.unwrap_or(Err(KeyError::Stopped))
     }
 }
 
@@ -136,8 +122,8 @@ mod tests {
     /// DER up to the modulus for a 1024-bit key: SEQUENCE { SEQUENCE { rsaEncryption, NULL },
     /// BIT STRING { SEQUENCE { INTEGER (129 bytes) …
     const SPKI_HEAD: [u8; 29] = [
-        0x30, 0x81, 0x9f, 0x30, 0x0d, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01,
-        0x01, 0x05, 0x00, 0x03, 0x81, 0x8d, 0x00, 0x30, 0x81, 0x89, 0x02, 0x81, 0x81, 0x00,
+        0x30, 0x81, 0x9f, 0x30, 0x0d, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01, 0x05, 0x00,
+        0x03, 0x81, 0x8d, 0x00, 0x30, 0x81, 0x89, 0x02, 0x81, 0x81, 0x00,
     ];
     /// DER behind the modulus: INTEGER 65537.
     const SPKI_TAIL: [u8; 5] = [0x02, 0x03, 0x01, 0x00, 0x01];
@@ -160,19 +146,12 @@ mod tests {
     fn decrypts_what_a_client_encrypts() {
         assert_eq!(decrypt(b"secret\0"), b"secret\0");
         assert_eq!(decrypt(b""), b"");
-        assert_eq!(
-            decrypt(&[b'x'; 86]),
-            [b'x'; 86],
-            "86 bytes are the most that OAEP carries"
-        );
+        assert_eq!(decrypt(&[b'x'; 86]), [b'x'; 86], "86 bytes are the most that OAEP carries");
     }
 
     #[test]
     fn one_key_does_not_open_the_ticket_of_another() {
-        let (one, other) = (
-            TicketKey::generate().unwrap(),
-            TicketKey::generate().unwrap(),
-        );
+        let (one, other) = (TicketKey::generate().unwrap(), TicketKey::generate().unwrap());
         let encrypted = encrypt_for_tests(one.public_key(), b"secret\0").unwrap();
         assert!(matches!(other.decrypt(&encrypted), Err(Undecryptable)));
     }
@@ -180,10 +159,7 @@ mod tests {
     #[test]
     fn garbage_is_undecryptable() {
         for garbage in [[0; 128], [0xff; 128], [1; 128]] {
-            assert!(matches!(
-                TicketKey::generate().unwrap().decrypt(&garbage),
-                Err(Undecryptable)
-            ));
+            assert!(matches!(TicketKey::generate().unwrap().decrypt(&garbage), Err(Undecryptable)));
         }
     }
 

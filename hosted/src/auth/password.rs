@@ -75,20 +75,13 @@ impl Password {
         while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
             filled += getrandom(rest, GetRandomFlags::empty())?;
         }
-        let text = bytes
-            .iter()
-            .filter_map(|byte| ALPHABET.get(usize::from(byte % 32)));
-        Ok(Self(Zeroizing::new(
-            text.copied().map(char::from).collect(),
-        )))
+        let text = bytes.iter().filter_map(|byte| ALPHABET.get(usize::from(byte % 32)));
+        Ok(Self(Zeroizing::new(text.copied().map(char::from).collect())))
     }
 
     /// Reads the first line of a file, without its line end.
     pub fn from_file(path: &Path) -> Result<Self, PasswordFileError> {
-        read_first_line(path).map_err(|reason| PasswordFileError {
-            path: path.to_owned(),
-            reason,
-        })
+        read_first_line(path).map_err(|reason| PasswordFileError { path: path.to_owned(), reason })
     }
 
     /// The text itself: for the ticket check and for telling the user, never for a log.
@@ -108,10 +101,7 @@ fn read_first_line(path: &Path) -> Result<Password, FileReason> {
     let mut bytes = Zeroizing::new(Vec::with_capacity(4 * MAX_PASSWORD_BYTES));
     let limit = u64::try_from(bytes.capacity()).unwrap_or(u64::MAX);
     File::open(path)?.take(limit).read_to_end(&mut bytes)?;
-    let line = bytes
-        .split(|&byte| byte == b'\n')
-        .next()
-        .unwrap_or_default();
+    let line = bytes.split(|&byte| byte == b'\n').next().unwrap_or_default();
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     let text = std::str::from_utf8(line).map_err(|_| FileReason::NotText)?;
     Ok(Password::new(text)?)
@@ -127,23 +117,15 @@ mod tests {
         std::fs::write(&path, text).unwrap();
         match Password::from_file(&path) {
             Ok(password) => Ok(password.reveal().to_owned()),
-            Err(error) => Err(error
-                .to_string()
-                .replace(&path.display().to_string(), "FILE")),
+            Err(error) => Err(error.to_string().replace(&path.display().to_string(), "FILE")),
         }
     }
 
     #[test]
     fn sixty_bytes_are_the_most() {
         assert_eq!(Password::new("x".repeat(60)).unwrap().reveal().len(), 60);
-        assert_eq!(
-            Password::new("x".repeat(61)).unwrap_err(),
-            PasswordError::TooLong { len: 61 }
-        );
-        assert_eq!(
-            Password::new("ä".repeat(31)).unwrap_err(),
-            PasswordError::TooLong { len: 62 }
-        );
+        assert_eq!(Password::new("x".repeat(61)).unwrap_err(), PasswordError::TooLong { len: 61 });
+        assert_eq!(Password::new("ä".repeat(31)).unwrap_err(), PasswordError::TooLong { len: 62 });
         assert_eq!(Password::new("").unwrap_err(), PasswordError::Empty);
         assert_eq!(Password::new("a\0b").unwrap_err(), PasswordError::Nul);
     }
@@ -171,29 +153,12 @@ mod tests {
 
     #[test]
     fn a_bad_file_is_named_with_the_reason() {
-        assert_eq!(
-            from_text(b"").unwrap_err(),
-            "password file FILE: the password is empty"
-        );
-        assert_eq!(
-            from_text(b"\nsecret").unwrap_err(),
-            "password file FILE: the password is empty"
-        );
-        assert_eq!(
-            from_text(b"\xff\xfe").unwrap_err(),
-            "password file FILE: it is not UTF-8 text"
-        );
+        assert_eq!(from_text(b"").unwrap_err(), "password file FILE: the password is empty");
+        assert_eq!(from_text(b"\nsecret").unwrap_err(), "password file FILE: the password is empty");
+        assert_eq!(from_text(b"\xff\xfe").unwrap_err(), "password file FILE: it is not UTF-8 text");
         let long = from_text(&[b'x'; 61]).unwrap_err();
-        assert_eq!(
-            long,
-            "password file FILE: the password has 61 bytes, the most that SPICE allows is 60"
-        );
-        let missing = Password::from_file(Path::new("/nonexistent/pw"))
-            .unwrap_err()
-            .to_string();
-        assert_eq!(
-            missing,
-            "password file /nonexistent/pw: No such file or directory (os error 2)"
-        );
+        assert_eq!(long, "password file FILE: the password has 61 bytes, the most that SPICE allows is 60");
+        let missing = Password::from_file(Path::new("/nonexistent/pw")).unwrap_err().to_string();
+        assert_eq!(missing, "password file /nonexistent/pw: No such file or directory (os error 2)");
     }
 }

@@ -57,10 +57,7 @@ struct Record {
 impl AuthRate {
     /// A brake that has seen nobody; with `enabled` false it never brakes (`--auth-rate off`).
     pub fn new(enabled: bool) -> Self {
-        Self {
-            peers: HashMap::new(),
-            enabled,
-        }
+        Self { peers: HashMap::new(), enabled }
     }
 
     /// Books an attempt of `peer` that begins `now`.
@@ -69,11 +66,7 @@ impl AuthRate {
             return Attempt::After(Duration::ZERO);
         }
         self.make_room(&peer);
-        let record = self.peers.entry(peer).or_insert_with(|| Record {
-            failures: 0,
-            counted: now,
-            free_at: now,
-        });
+        let record = self.peers.entry(peer).or_insert_with(|| Record { failures: 0, counted: now, free_at: now });
         record.forgive(now);
         let start = record.free_at.max(now) + delay(record.failures);
         let wait = start.saturating_duration_since(now);
@@ -102,10 +95,7 @@ impl AuthRate {
         if self.peers.len() < MAX_PEERS || self.peers.contains_key(coming) {
             return;
         }
-        let least = self
-            .peers
-            .iter()
-            .min_by_key(|(_, record)| (record.failures, record.counted));
+        let least = self.peers.iter().min_by_key(|(_, record)| (record.failures, record.counted));
         if let Some(least) = least.map(|(peer, _)| *peer) {
             self.peers.remove(&least);
         }
@@ -114,8 +104,7 @@ impl AuthRate {
 
 impl Record {
     fn forgive(&mut self, now: Instant) {
-        let periods =
-            now.saturating_duration_since(self.counted).as_secs() / FORGIVE_AFTER.as_secs();
+        let periods = now.saturating_duration_since(self.counted).as_secs() / FORGIVE_AFTER.as_secs();
         let periods = u32::try_from(periods).unwrap_or(u32::MAX);
         if periods > 0 {
             self.failures = self.failures.saturating_sub(periods);
@@ -128,9 +117,7 @@ impl Record {
 fn delay(failures: u32) -> Duration {
     match failures.checked_sub(FREE_FAILURES) {
         None => Duration::ZERO,
-        Some(beyond) => FIRST_DELAY
-            .saturating_mul(2_u32.saturating_pow(beyond))
-            .min(MAX_DELAY),
+        Some(beyond) => FIRST_DELAY.saturating_mul(2_u32.saturating_pow(beyond)).min(MAX_DELAY),
     }
 }
 
@@ -152,9 +139,7 @@ mod tests {
         let (mut rate, mut now) = (AuthRate::new(true), Instant::now());
         let mut waits = Vec::new();
         for _ in 0..10 {
-            let Attempt::After(wait) = rate.begin(peer(1), now) else {
-                panic!("denied although it waited")
-            };
+            let Attempt::After(wait) = rate.begin(peer(1), now) else { panic!("denied although it waited") };
             waits.push(wait.as_millis());
             now += wait; // the guesser waits for its answer, then tries again
         }
@@ -187,10 +172,7 @@ mod tests {
             rate.begin(peer(1), now);
         }
         rate.succeeded(&peer(1));
-        assert_eq!(
-            rate.begin(peer(1), now + Duration::from_secs(1)),
-            millis(250)
-        );
+        assert_eq!(rate.begin(peer(1), now + Duration::from_secs(1)), millis(250));
     }
 
     #[test]
@@ -221,10 +203,7 @@ mod tests {
             rate.begin(peer(1), now);
             now += Duration::from_secs(9);
         }
-        assert_eq!(
-            rate.begin(peer(1), now + FORGIVE_AFTER * MAX_FAILURES),
-            millis(0)
-        );
+        assert_eq!(rate.begin(peer(1), now + FORGIVE_AFTER * MAX_FAILURES), millis(0));
     }
 
     #[test]

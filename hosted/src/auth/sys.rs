@@ -26,9 +26,7 @@ impl Rsa {
         let rsa = Self(NonNull::new(unsafe { aws::RSA_new() })?);
         let bits = c_int::try_from(KEY_BITS).ok()?;
         // SAFETY: `rsa` and `exponent` are live objects that we own; a null callback is allowed.
-        let done = unsafe {
-            aws::RSA_generate_key_ex(rsa.0.as_ptr(), bits, exponent.0.as_ptr(), ptr::null_mut())
-        };
+        let done = unsafe { aws::RSA_generate_key_ex(rsa.0.as_ptr(), bits, exponent.0.as_ptr(), ptr::null_mut()) };
         if done == 1 {
             Some(rsa)
         } else {
@@ -111,16 +109,11 @@ fn clear_errors() {
 
 /// What a client does with the public key; only the tests need it.
 #[cfg(test)]
-pub(super) fn encrypt_for_tests(
-    public_key: &[u8],
-    plain: &[u8],
-) -> Option<[u8; ENCRYPTED_TICKET_BYTES]> {
+pub(super) fn encrypt_for_tests(public_key: &[u8], plain: &[u8]) -> Option<[u8; ENCRYPTED_TICKET_BYTES]> {
     let mut input = public_key.as_ptr();
     let len = std::ffi::c_long::try_from(public_key.len()).ok()?;
     // SAFETY: `input` points to `len` readable bytes; a null first argument asks for a new object.
-    let rsa = Rsa(NonNull::new(unsafe {
-        aws::d2i_RSA_PUBKEY(ptr::null_mut(), &mut input, len)
-    })?);
+    let rsa = Rsa(NonNull::new(unsafe { aws::d2i_RSA_PUBKEY(ptr::null_mut(), &mut input, len) })?);
     let mut encrypted = [0; ENCRYPTED_TICKET_BYTES];
     // SAFETY: `rsa` is a live key of at most `ENCRYPTED_TICKET_BYTES` bytes (all tests use our own
     // keys), `plain` is readable for its length and `encrypted` is writable for the key's size.

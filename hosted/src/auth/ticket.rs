@@ -82,14 +82,10 @@ impl TicketCheck {
         match &self.0 {
             Rule::Disabled => TicketOutcome::Accepted,
             Rule::Locked => TicketOutcome::NoPassword,
-            Rule::Password {
-                expires: Some(at), ..
-            } if now >= *at => TicketOutcome::Expired,
+            Rule::Password { expires: Some(at), .. } if now >= *at => TicketOutcome::Expired,
             Rule::Password { .. } if given.is_empty() => TicketOutcome::Empty,
             Rule::Password { .. } if given.len() > MAX_PASSWORD_BYTES => TicketOutcome::TooLong,
-            Rule::Password { password, .. } if same(given, password.reveal().as_bytes()) => {
-                TicketOutcome::Accepted
-            }
+            Rule::Password { password, .. } if same(given, password.reveal().as_bytes()) => TicketOutcome::Accepted,
             Rule::Password { .. } => TicketOutcome::Wrong,
         }
     }
@@ -145,10 +141,7 @@ mod tests {
 
     fn wants(text: &str) -> (TicketCheck, Instant) {
         let now = Instant::now();
-        (
-            TicketCheck::password(Password::new(text).unwrap(), None, now),
-            now,
-        )
+        (TicketCheck::password(Password::new(text).unwrap(), None, now), now)
     }
 
     #[test]
@@ -186,20 +179,10 @@ mod tests {
         let lifetime = Duration::from_secs(30);
         let check = TicketCheck::password(Password::new("secret").unwrap(), Some(lifetime), start);
         let just_before = start + lifetime - Duration::from_nanos(1);
-        assert_eq!(
-            judge(&check, b"secret\0", just_before),
-            TicketOutcome::Accepted
-        );
-        assert_eq!(
-            judge(&check, b"secret\0", start + lifetime),
-            TicketOutcome::Expired
-        );
-        assert_eq!(
-            judge(&check, b"wrong\0", start + lifetime),
-            TicketOutcome::Expired
-        );
-        let endless =
-            TicketCheck::password(Password::new("secret").unwrap(), Some(Duration::MAX), start);
+        assert_eq!(judge(&check, b"secret\0", just_before), TicketOutcome::Accepted);
+        assert_eq!(judge(&check, b"secret\0", start + lifetime), TicketOutcome::Expired);
+        assert_eq!(judge(&check, b"wrong\0", start + lifetime), TicketOutcome::Expired);
+        let endless = TicketCheck::password(Password::new("secret").unwrap(), Some(Duration::MAX), start);
         assert_eq!(judge(&endless, b"secret\0", start), TicketOutcome::Accepted);
     }
 
@@ -208,10 +191,7 @@ mod tests {
         let (check, now) = (TicketCheck::disabled(), Instant::now());
         assert_eq!(judge(&check, b"\0", now), TicketOutcome::Accepted);
         assert_eq!(judge(&check, &[b'x'; 86], now), TicketOutcome::Accepted);
-        assert_eq!(
-            check.check(Err(Undecryptable), now),
-            TicketOutcome::Undecryptable
-        );
+        assert_eq!(check.check(Err(Undecryptable), now), TicketOutcome::Undecryptable);
     }
 
     #[test]
@@ -225,9 +205,6 @@ mod tests {
     fn garbage_is_undecryptable_whatever_the_rule() {
         let (check, now) = wants("secret");
         let key = TicketKey::generate().unwrap();
-        assert_eq!(
-            check.check(key.decrypt(&[0x5a; 128]), now),
-            TicketOutcome::Undecryptable
-        );
+        assert_eq!(check.check(key.decrypt(&[0x5a; 128]), now), TicketOutcome::Undecryptable);
     }
 }

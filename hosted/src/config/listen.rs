@@ -57,12 +57,7 @@ impl Listen {
 
 impl Default for Listen {
     fn default() -> Self {
-        Self {
-            addr: DEFAULT_ADDR.into(),
-            port: None,
-            unix: None,
-            family: Family::Any,
-        }
+        Self { addr: DEFAULT_ADDR.into(), port: None, unix: None, family: Family::Any }
     }
 }
 
@@ -98,28 +93,14 @@ mod tests {
             (None, unix.clone(), None),
             (Some(5901), unix, Some(5901)),
         ] {
-            assert_eq!(
-                Listen {
-                    port,
-                    unix,
-                    ..Listen::default()
-                }
-                .tcp_port(),
-                opens
-            );
+            assert_eq!(Listen { port, unix, ..Listen::default() }.tcp_port(), opens);
         }
     }
 
     #[test]
     fn an_at_sign_means_abstract() {
-        assert_eq!(
-            UnixAddress::from(OsStr::new("@name")),
-            UnixAddress::Abstract(b"name".to_vec())
-        );
-        assert_eq!(
-            UnixAddress::from(OsStr::new("./@name")),
-            UnixAddress::Path("./@name".into())
-        );
+        assert_eq!(UnixAddress::from(OsStr::new("@name")), UnixAddress::Abstract(b"name".to_vec()));
+        assert_eq!(UnixAddress::from(OsStr::new("./@name")), UnixAddress::Path("./@name".into()));
         assert_eq!(UnixAddress::Abstract(b"name".to_vec()).to_string(), "@name");
     }
 }

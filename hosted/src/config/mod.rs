@@ -7,9 +7,7 @@ use std::path::PathBuf;
 
 pub use listen::{DEFAULT_ADDR, DEFAULT_PORT, Family, Listen, UnixAddress};
 pub use spice_option::{OptionError, apply_spice_options};
-pub use words::{
-    ImageCompression, Name, StreamingVideo, Uuid, ValueError, VideoCodec, VideoCodecs, parse_size,
-};
+pub use words::{ImageCompression, Name, StreamingVideo, Uuid, ValueError, VideoCodec, VideoCodecs, parse_size};
 
 use crate::auth::Password;
 use crate::source::Size;
@@ -107,10 +105,7 @@ impl Default for Config {
             name: Name::default(),
             uuid: None,
             source: SourceChoice::TestDesktop,
-            size: Size {
-                width: 1280,
-                height: 720,
-            },
+            size: Size { width: 1280, height: 720 },
             freeze: false,
             write_ref: None,
             image_compression: ImageCompression::Auto,
@@ -128,10 +123,7 @@ mod tests {
     #[test]
     fn the_defaults_are_safe() {
         let config = Config::default();
-        assert_eq!(
-            (config.listen.addr.as_str(), config.listen.tcp_port()),
-            ("127.0.0.1", Some(5900))
-        );
+        assert_eq!((config.listen.addr.as_str(), config.listen.tcp_port()), ("127.0.0.1", Some(5900)));
         assert!(matches!(config.ticketing, Ticketing::Generated));
         assert!(config.auth_rate);
     }

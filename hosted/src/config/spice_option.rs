@@ -120,10 +120,7 @@ impl Wanted {
             "unix" => self.unix = boolean(word, value)?,
             "ipv4" => self.ipv4 = boolean(word, value)?,
             "ipv6" => self.ipv6 = boolean(word, value)?,
-            "password" => {
-                self.password =
-                    Some(Password::new(text(word, value)?).map_err(OptionError::Password)?)
-            }
+            "password" => self.password = Some(Password::new(text(word, value)?).map_err(OptionError::Password)?),
             "disable-ticketing" => self.disable_ticketing = Some(boolean(word, value)?),
             "image-compression" => self.image_compression = Some(parsed(word, value)?),
             "streaming-video" => self.streaming_video = Some(parsed(word, value)?),
@@ -135,10 +132,7 @@ impl Wanted {
 
     fn apply(self, config: &mut Config) -> Result<(), OptionError> {
         if self.unix {
-            let path = self
-                .addr
-                .filter(|path| !path.is_empty())
-                .ok_or(OptionError::UnixWithoutPath)?;
+            let path = self.addr.filter(|path| !path.is_empty()).ok_or(OptionError::UnixWithoutPath)?;
             config.listen.unix = Some(UnixAddress::from(OsStr::new(&path)));
         } else if let Some(addr) = self.addr {
             config.listen.addr = addr;
@@ -206,32 +200,16 @@ fn boolean(word: &str, value: Option<String>) -> Result<bool, OptionError> {
 
 fn port(word: &str, value: Option<String>) -> Result<u16, OptionError> {
     let value = text(word, value)?;
-    value
-        .parse()
-        .map_err(|_| bad(word, &value, "a port number from 0 to 65535"))
+    value.parse().map_err(|_| bad(word, &value, "a port number from 0 to 65535"))
 }
 
-fn parsed<T: FromStr<Err = ValueError>>(
-    word: &str,
-    value: Option<String>,
-) -> Result<T, OptionError> {
-    text(word, value)?
-        .parse()
-        .map_err(|source| OptionError::Value {
-            word: word.into(),
-            source,
-        })
+fn parsed<T: FromStr<Err = ValueError>>(word: &str, value: Option<String>) -> Result<T, OptionError> {
+    text(word, value)?.parse().map_err(|source| OptionError::Value { word: word.into(), source })
 }
 
 fn bad(word: &str, value: &str, expected: &str) -> OptionError {
-    let source = ValueError::Invalid {
-        value: value.into(),
-        expected: expected.into(),
-    };
-    OptionError::Value {
-        word: word.into(),
-        source,
-    }
+    let source = ValueError::Invalid { value: value.into(), expected: expected.into() };
+    OptionError::Value { word: word.into(), source }
 }
 
 #[cfg(test)]
@@ -241,9 +219,7 @@ mod tests {
 
     fn apply(text: &str) -> Result<Config, String> {
         let mut config = Config::default();
-        apply_spice_options(text, &mut config)
-            .map(|()| config)
-            .map_err(|error| error.to_string())
+        apply_spice_options(text, &mut config).map(|()| config).map_err(|error| error.to_string())
     }
 
     fn ticketing(text: &str) -> String {
@@ -267,11 +243,7 @@ mod tests {
             ("port=65535,", "127.0.0.1", Some(65535), Family::Any),
         ] {
             let listen = apply(text).unwrap().listen;
-            assert_eq!(
-                (listen.addr.as_str(), listen.tcp_port(), listen.family),
-                (addr, port, family),
-                "{text}"
-            );
+            assert_eq!((listen.addr.as_str(), listen.tcp_port(), listen.family), (addr, port, family), "{text}");
         }
     }
 
@@ -281,17 +253,11 @@ mod tests {
         assert_eq!(listen.unix, Some(UnixAddress::Path("/run/a,b".into())));
         assert_eq!(listen.tcp_port(), None);
         let abstract_name = apply("addr=@name,unix=on,port=5900").unwrap().listen;
-        assert_eq!(
-            abstract_name.unix,
-            Some(UnixAddress::Abstract(b"name".to_vec()))
-        );
+        assert_eq!(abstract_name.unix, Some(UnixAddress::Abstract(b"name".to_vec())));
         assert_eq!(abstract_name.tcp_port(), Some(5900));
         assert_eq!(apply("unix=off,addr=::1").unwrap().listen.unix, None);
         assert_eq!(apply("unix=on").unwrap_err(), "unix=on needs addr=PATH");
-        assert_eq!(
-            apply("unix=on,addr=").unwrap_err(),
-            "unix=on needs addr=PATH"
-        );
+        assert_eq!(apply("unix=on,addr=").unwrap_err(), "unix=on needs addr=PATH");
     }
 
     #[test]
@@ -302,62 +268,34 @@ mod tests {
         assert_eq!(ticketing("password=x,disable-ticketing=on"), "Disabled");
         assert_eq!(ticketing("disable-ticketing=off"), "Generated");
         assert_eq!(ticketing("disable-ticketing=off,password=x"), "x");
-        assert_eq!(
-            apply("password=").unwrap_err(),
-            "password: the password is empty"
-        );
+        assert_eq!(apply("password=").unwrap_err(), "password: the password is empty");
         let long = apply(&format!("password={}", "x".repeat(61))).unwrap_err();
-        assert_eq!(
-            long,
-            "password: the password has 61 bytes, the most that SPICE allows is 60"
-        );
+        assert_eq!(long, "password: the password has 61 bytes, the most that SPICE allows is 60");
     }
 
     #[test]
     fn pictures() {
-        let config =
-            apply("image-compression=off,streaming-video=all,video-codecs=spice:mjpeg").unwrap();
+        let config = apply("image-compression=off,streaming-video=all,video-codecs=spice:mjpeg").unwrap();
         assert_eq!(config.image_compression, ImageCompression::Off);
         assert_eq!(config.streaming_video, StreamingVideo::All);
         assert_eq!(config.video_codecs.as_slice(), [VideoCodec::Mjpeg]);
         let quic = apply("image-compression=quic").unwrap_err();
-        assert_eq!(
-            quic,
-            "image-compression: 'quic' is not in this build yet; it has off, auto_glz, auto_lz, lz4"
-        );
+        assert_eq!(quic, "image-compression: 'quic' is not in this build yet; it has off, auto_glz, auto_lz, lz4");
     }
 
     #[test]
     fn what_is_wrong_is_named() {
         let served = SERVED.join(", ");
         for (text, expected) in [
-            (
-                "prot=5900",
-                format!("unknown word 'prot'; supported are {served}"),
-            ),
+            ("prot=5900", format!("unknown word 'prot'; supported are {served}")),
             ("=5", format!("unknown word ''; supported are {served}")),
-            (
-                "port=1,,addr=x",
-                "port: '1,addr=x' is not a port number from 0 to 65535".into(),
-            ),
-            (
-                "port=65536",
-                "port: '65536' is not a port number from 0 to 65535".into(),
-            ),
-            (
-                "port=-1",
-                "port: '-1' is not a port number from 0 to 65535".into(),
-            ),
+            ("port=1,,addr=x", "port: '1,addr=x' is not a port number from 0 to 65535".into()),
+            ("port=65536", "port: '65536' is not a port number from 0 to 65535".into()),
+            ("port=-1", "port: '-1' is not a port number from 0 to 65535".into()),
             ("port", "'port' needs a value, as in port=VALUE".into()),
             ("addr", "'addr' needs a value, as in addr=VALUE".into()),
-            (
-                "disable-ticketing=yes",
-                "disable-ticketing: 'yes' is not on or off".into(),
-            ),
-            (
-                "streaming-video=on",
-                "streaming-video: 'on' is not one of off, all, filter".into(),
-            ),
+            ("disable-ticketing=yes", "disable-ticketing: 'yes' is not on or off".into()),
+            ("streaming-video=on", "streaming-video: 'on' is not one of off, all, filter".into()),
             ("tls-port=5901", not_built("tls-port")),
             ("gl=on", not_built("gl")),
             ("sasl", not_built("sasl")),
@@ -369,9 +307,7 @@ mod tests {
 
     fn not_built(word: &str) -> String {
         let served = SERVED.join(", ");
-        format!(
-            "'{word}' is a word of QEMU's that is not in this build yet; supported are {served}"
-        )
+        format!("'{word}' is a word of QEMU's that is not in this build yet; supported are {served}")
     }
 
     #[test]
@@ -383,10 +319,7 @@ mod tests {
             }
         }
         for word in SERVED {
-            assert!(
-                !apply(word).is_err_and(|error| error.contains("supported are")),
-                "{word}"
-            );
+            assert!(!apply(word).is_err_and(|error| error.contains("supported are")), "{word}");
         }
     }
 
@@ -400,10 +333,7 @@ mod tests {
 
     #[test]
     fn what_is_not_said_stays() {
-        let mut config = Config {
-            ticketing: Ticketing::Disabled,
-            ..Config::default()
-        };
+        let mut config = Config { ticketing: Ticketing::Disabled, ..Config::default() };
         config.listen.port = Some(7);
         apply_spice_options("addr=::1", &mut config).unwrap();
         assert_eq!(config.listen.port, Some(7));

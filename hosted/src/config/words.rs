@@ -83,24 +83,10 @@ pub struct Uuid(pub [u8; 16]);
 
 /// Reads `WIDTHxHEIGHT`.
 pub fn parse_size(text: &str) -> Result<Size, ValueError> {
-    let side = |text: &str| {
-        text.parse()
-            .ok()
-            .filter(|side| (1..=MAX_SIDE).contains(side))
-    };
+    let side = |text: &str| text.parse().ok().filter(|side| (1..=MAX_SIDE).contains(side));
     text.split_once('x')
-        .and_then(|(width, height)| {
-            Some(Size {
-                width: side(width)?,
-                height: side(height)?,
-            })
-        })
-        .ok_or_else(|| {
-            invalid(
-                text,
-                format!("a size like 1280x720, 1 to {MAX_SIDE} each way"),
-            )
-        })
+        .and_then(|(width, height)| Some(Size { width: side(width)?, height: side(height)? }))
+        .ok_or_else(|| invalid(text, format!("a size like 1280x720, 1 to {MAX_SIDE} each way")))
 }
 
 impl FromStr for ImageCompression {
@@ -112,10 +98,7 @@ impl FromStr for ImageCompression {
             "auto_glz" | "auto_lz" => Ok(Self::Auto),
             "lz4" => Ok(Self::Lz4),
             "quic" | "glz" | "lz" => Err(not_built(text, "off, auto_glz, auto_lz, lz4")),
-            _ => Err(invalid(
-                text,
-                "one of off, auto_glz, auto_lz, quic, glz, lz, lz4",
-            )),
+            _ => Err(invalid(text, "one of off, auto_glz, auto_lz, quic, glz, lz, lz4")),
         }
     }
 }
@@ -138,27 +121,16 @@ impl VideoCodec {
     pub const BUILT: &[Self] = &[Self::Mjpeg];
 
     /// Every codec with its word.
-    const WORDS: [(Self, &str); 5] = [
-        (Self::Mjpeg, "mjpeg"),
-        (Self::Vp8, "vp8"),
-        (Self::H264, "h264"),
-        (Self::Vp9, "vp9"),
-        (Self::H265, "h265"),
-    ];
+    const WORDS: [(Self, &str); 5] =
+        [(Self::Mjpeg, "mjpeg"), (Self::Vp8, "vp8"), (Self::H264, "h264"), (Self::Vp9, "vp9"), (Self::H265, "h265")];
 
     /// Its word in options.
     pub fn name(self) -> &'static str {
-        Self::WORDS
-            .iter()
-            .find(|(codec, _)| *codec == self)
-            .map_or("", |(_, word)| word)
+        Self::WORDS.iter().find(|(codec, _)| *codec == self).map_or("", |(_, word)| word)
     }
 
     fn from_word(word: &str) -> Option<Self> {
-        Self::WORDS
-            .iter()
-            .find(|(_, known)| *known == word)
-            .map(|(codec, _)| *codec)
+        Self::WORDS.iter().find(|(_, known)| *known == word).map(|(codec, _)| *codec)
     }
 }
 
@@ -177,10 +149,7 @@ impl VideoCodecs {
         for item in text.split([',', ';']) {
             let codec = parse_codec(item)?;
             if !built.contains(&codec) {
-                return Err(not_built(
-                    item,
-                    list(built.iter().map(|codec| codec.name())),
-                ));
+                return Err(not_built(item, list(built.iter().map(|codec| codec.name()))));
             }
             if !codecs.contains(&codec) {
                 codecs.push(codec);
@@ -230,14 +199,8 @@ impl FromStr for Name {
 
     fn from_str(text: &str) -> Result<Self, ValueError> {
         let fits = (1..=Self::MAX_BYTES).contains(&text.len()) && !text.contains(char::is_control);
-        let expected = || {
-            format!(
-                "a name of 1 to {} bytes without control characters",
-                Self::MAX_BYTES
-            )
-        };
-        fits.then(|| Self(text.into()))
-            .ok_or_else(|| invalid(text, expected()))
+        let expected = || format!("a name of 1 to {} bytes without control characters", Self::MAX_BYTES);
+        fits.then(|| Self(text.into())).ok_or_else(|| invalid(text, expected()))
     }
 }
 
@@ -248,13 +211,9 @@ impl FromStr for Uuid {
         let groups_fit = text.split('-').map(str::len).eq([8, 4, 4, 4, 12]);
         let digits: String = text.chars().filter(|&c| c != '-').collect();
         let all_hex = digits.chars().all(|c| c.is_ascii_hexdigit());
-        let value = (groups_fit && all_hex)
-            .then(|| u128::from_str_radix(&digits, 16).ok())
-            .flatten();
+        let value = (groups_fit && all_hex).then(|| u128::from_str_radix(&digits, 16).ok()).flatten();
         let expected = "a UUID like 123e4567-e89b-12d3-a456-426614174000";
-        value
-            .map(|value| Self(value.to_be_bytes()))
-            .ok_or_else(|| invalid(text, expected))
+        value.map(|value| Self(value.to_be_bytes())).ok_or_else(|| invalid(text, expected))
     }
 }
 
@@ -265,25 +224,16 @@ fn parse_codec(item: &str) -> Result<VideoCodec, ValueError> {
     let codec = VideoCodec::from_word(word);
     match (encoder, codec) {
         ("gstreamer", Some(codec)) | ("spice", Some(codec @ VideoCodec::Mjpeg)) => Ok(codec),
-        _ => Err(invalid(
-            item,
-            "a codec such as mjpeg, h264, spice:mjpeg, gstreamer:h264",
-        )),
+        _ => Err(invalid(item, "a codec such as mjpeg, h264, spice:mjpeg, gstreamer:h264")),
     }
 }
 
 fn invalid(value: &str, expected: impl Into<String>) -> ValueError {
-    ValueError::Invalid {
-        value: value.into(),
-        expected: expected.into(),
-    }
+    ValueError::Invalid { value: value.into(), expected: expected.into() }
 }
 
 fn not_built(value: &str, has: impl Into<String>) -> ValueError {
-    ValueError::NotBuilt {
-        value: value.into(),
-        has: has.into(),
-    }
+    ValueError::NotBuilt { value: value.into(), has: has.into() }
 }
 
 fn list<'a>(words: impl Iterator<Item = &'a str>) -> String {
@@ -296,37 +246,11 @@ mod tests {
 
     #[test]
     fn sizes() {
-        assert_eq!(
-            parse_size("1280x720"),
-            Ok(Size {
-                width: 1280,
-                height: 720
-            })
-        );
-        assert_eq!(
-            parse_size("8192x1"),
-            Ok(Size {
-                width: 8192,
-                height: 1
-            })
-        );
-        for bad in [
-            "",
-            "x",
-            "1280",
-            "0x720",
-            "1280x0",
-            "8193x1",
-            "1x8193",
-            "-1x5",
-            "1280x720x2",
-            "1280X720",
-        ] {
+        assert_eq!(parse_size("1280x720"), Ok(Size { width: 1280, height: 720 }));
+        assert_eq!(parse_size("8192x1"), Ok(Size { width: 8192, height: 1 }));
+        for bad in ["", "x", "1280", "0x720", "1280x0", "8193x1", "1x8193", "-1x5", "1280x720x2", "1280X720"] {
             let error = parse_size(bad).unwrap_err().to_string();
-            assert_eq!(
-                error,
-                format!("'{bad}' is not a size like 1280x720, 1 to 8192 each way")
-            );
+            assert_eq!(error, format!("'{bad}' is not a size like 1280x720, 1 to 8192 each way"));
         }
     }
 
@@ -337,14 +261,8 @@ mod tests {
         assert_eq!("auto_glz".parse(), Ok(ImageCompression::Auto));
         assert_eq!("auto_lz".parse(), Ok(ImageCompression::Auto));
         let error = |text: &str| text.parse::<ImageCompression>().unwrap_err().to_string();
-        assert_eq!(
-            error("quic"),
-            "'quic' is not in this build yet; it has off, auto_glz, auto_lz, lz4"
-        );
-        assert_eq!(
-            error("zip"),
-            "'zip' is not one of off, auto_glz, auto_lz, quic, glz, lz, lz4"
-        );
+        assert_eq!(error("quic"), "'quic' is not in this build yet; it has off, auto_glz, auto_lz, lz4");
+        assert_eq!(error("zip"), "'zip' is not one of off, auto_glz, auto_lz, quic, glz, lz, lz4");
     }
 
     #[test]
@@ -362,51 +280,27 @@ mod tests {
             ("h264,mjpeg", &built),
             ("auto", &built),
             ("spice:mjpeg", &[VideoCodec::Mjpeg]),
-            (
-                "spice:mjpeg;gstreamer:h264",
-                &[VideoCodec::Mjpeg, VideoCodec::H264],
-            ),
+            ("spice:mjpeg;gstreamer:h264", &[VideoCodec::Mjpeg, VideoCodec::H264]),
             ("gstreamer:mjpeg;spice:mjpeg", &[VideoCodec::Mjpeg]),
         ] {
-            assert_eq!(
-                VideoCodecs::parse(text, &built).map(|list| list.0),
-                Ok(wanted.to_vec()),
-                "{text}"
-            );
+            assert_eq!(VideoCodecs::parse(text, &built).map(|list| list.0), Ok(wanted.to_vec()), "{text}");
         }
     }
 
     #[test]
     fn bad_codec_lists() {
-        let error = |text: &str| {
-            VideoCodecs::parse(text, &[VideoCodec::Mjpeg])
-                .unwrap_err()
-                .to_string()
-        };
-        assert_eq!(
-            error("h264,mjpeg"),
-            "'h264' is not in this build yet; it has mjpeg"
-        );
-        assert_eq!(
-            error("gstreamer:vp9"),
-            "'gstreamer:vp9' is not in this build yet; it has mjpeg"
-        );
+        let error = |text: &str| VideoCodecs::parse(text, &[VideoCodec::Mjpeg]).unwrap_err().to_string();
+        assert_eq!(error("h264,mjpeg"), "'h264' is not in this build yet; it has mjpeg");
+        assert_eq!(error("gstreamer:vp9"), "'gstreamer:vp9' is not in this build yet; it has mjpeg");
         for bad in ["", "mjpeg,", "av2", "spice:h264", "ffmpeg:mjpeg", "spice:"] {
-            assert!(
-                error(bad)
-                    .ends_with("is not a codec such as mjpeg, h264, spice:mjpeg, gstreamer:h264"),
-                "{bad}"
-            );
+            assert!(error(bad).ends_with("is not a codec such as mjpeg, h264, spice:mjpeg, gstreamer:h264"), "{bad}");
         }
     }
 
     #[test]
     fn every_codec_has_a_word_of_its_own() {
         for (codec, word) in VideoCodec::WORDS {
-            assert_eq!(
-                (codec.name(), VideoCodec::from_word(word)),
-                (word, Some(codec))
-            );
+            assert_eq!((codec.name(), VideoCodec::from_word(word)), (word, Some(codec)));
         }
     }
 
@@ -422,10 +316,7 @@ mod tests {
     #[test]
     fn uuids() {
         let uuid: Uuid = "00112233-4455-6677-8899-aAbBcCdDeEfF".parse().unwrap();
-        assert_eq!(
-            uuid.0.map(|byte| byte % 16),
-            [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15]
-        );
+        assert_eq!(uuid.0.map(|byte| byte % 16), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15]);
         for bad in [
             "",
             "00112233445566778899aabbccddeeff",

@@ -25,12 +25,7 @@ pub struct Rect {
 impl Size {
     /// The rectangle that covers a picture of this size.
     pub fn bounds(self) -> Rect {
-        Rect {
-            x: 0,
-            y: 0,
-            width: self.width,
-            height: self.height,
-        }
+        Rect { x: 0, y: 0, width: self.width, height: self.height }
     }
 }
 
@@ -46,12 +41,7 @@ impl Rect {
         let y = self.y.max(other.y);
         let right = self.right().min(other.right());
         let bottom = self.bottom().min(other.bottom());
-        (x < right && y < bottom).then(|| Rect {
-            x,
-            y,
-            width: right - x,
-            height: bottom - y,
-        })
+        (x < right && y < bottom).then(|| Rect { x, y, width: right - x, height: bottom - y })
     }
 
     /// The smallest rectangle that holds both.
@@ -60,12 +50,7 @@ impl Rect {
         let y = self.y.min(other.y);
         let right = self.right().max(other.right());
         let bottom = self.bottom().max(other.bottom());
-        Rect {
-            x,
-            y,
-            width: right - x,
-            height: bottom - y,
-        }
+        Rect { x, y, width: right - x, height: bottom - y }
     }
 
     /// First column to the right of it.

@@ -47,10 +47,7 @@ struct Place<T> {
 
 impl<T> Default for Lobby<T> {
     fn default() -> Self {
-        Self {
-            waiting: VecDeque::new(),
-            next_id: 0,
-        }
+        Self { waiting: VecDeque::new(), next_id: 0 }
     }
 }
 
@@ -58,10 +55,7 @@ impl<T> Lobby<T> {
     /// Lets a new connection in. Returns its place, to be given to [`leave`](Self::leave), and the
     /// handle of a connection that has to be closed for it, if any.
     pub fn enter(&mut self, peer: PeerKey, handle: T) -> (PlaceId, Option<T>) {
-        let evicted = self
-            .surplus(peer)
-            .and_then(|at| self.waiting.remove(at))
-            .map(|place| place.handle);
+        let evicted = self.surplus(peer).and_then(|at| self.waiting.remove(at)).map(|place| place.handle);
         let id = PlaceId(self.next_id);
         self.next_id = self.next_id.wrapping_add(1);
         self.waiting.push_back(Place { id, peer, handle });
@@ -93,19 +87,12 @@ impl<T> Lobby<T> {
         if self.waiting.len() < MAX_WAITING {
             return None;
         }
-        let heaviest = self
-            .waiting
-            .iter()
-            .map(|place| place.peer)
-            .max_by_key(|&peer| self.count(peer))?;
+        let heaviest = self.waiting.iter().map(|place| place.peer).max_by_key(|&peer| self.count(peer))?;
         self.oldest(heaviest)
     }
 
     fn count(&self, peer: PeerKey) -> usize {
-        self.waiting
-            .iter()
-            .filter(|place| place.peer == peer)
-            .count()
+        self.waiting.iter().filter(|place| place.peer == peer).count()
     }
 
     fn oldest(&self, peer: PeerKey) -> Option<usize> {
@@ -137,16 +124,10 @@ mod tests {
     fn one_peer_pushes_out_its_own_oldest() {
         let mut lobby = Lobby::default();
         let (other, _) = lobby.enter(user(2), 9999);
-        let evicted: Vec<_> = (0..1000)
-            .filter_map(|n| lobby.enter(user(1), n).1)
-            .collect();
+        let evicted: Vec<_> = (0..1000).filter_map(|n| lobby.enter(user(1), n).1).collect();
         assert_eq!(evicted.len(), 1000 - MAX_WAITING_PER_PEER);
         assert!(evicted.iter().copied().eq(0..1000 - MAX_WAITING_PER_PEER));
-        assert_eq!(
-            lobby.leave(other),
-            Some(9999),
-            "the other peer was not touched"
-        );
+        assert_eq!(lobby.leave(other), Some(9999), "the other peer was not touched");
     }
 
     #[test]
@@ -177,9 +158,7 @@ mod tests {
     #[test]
     fn many_peers_with_one_each_push_out_the_oldest() {
         let mut lobby = Lobby::default();
-        let evicted: Vec<_> = (0..1000)
-            .filter_map(|n| lobby.enter(user(n), n).1)
-            .collect();
+        let evicted: Vec<_> = (0..1000).filter_map(|n| lobby.enter(user(n), n).1).collect();
         assert_eq!(evicted.len(), 1000 - MAX_WAITING);
         assert_eq!(lobby.len(), MAX_WAITING);
     }

@@ -56,28 +56,17 @@ impl Listeners {
             Some(port) => tcp::listen(&listen.addr, port, listen.family)?,
             None => Vec::new(),
         };
-        let unopened = |at: &dyn ToString, source| ListenError::Open {
-            at: at.to_string(),
-            source,
-        };
+        let unopened = |at: &dyn ToString, source| ListenError::Open { at: at.to_string(), source };
         let tcp_addresses: io::Result<_> = tcp.iter().map(TcpListener::local_addr).collect();
         let tcp_addresses = tcp_addresses.map_err(|error| unopened(&listen.addr, error))?;
         let (unix, file) = match &listen.unix {
             Some(address) => {
-                let (listener, file) =
-                    unix::listen(address).map_err(|error| unopened(address, error))?;
+                let (listener, file) = unix::listen(address).map_err(|error| unopened(address, error))?;
                 (Some(listener), file)
             }
             None => (None, None),
         };
-        Ok(Self {
-            tcp,
-            tcp_addresses,
-            unix,
-            unix_address: listen.unix.clone(),
-            turn: 0,
-            _file: file,
-        })
+        Ok(Self { tcp, tcp_addresses, unix, unix_address: listen.unix.clone(), turn: 0, _file: file })
     }
 
     /// The TCP addresses that are open, with the ports that the system chose; empty without TCP.
@@ -111,13 +100,11 @@ impl Listeners {
         for n in 0..sockets {
             let at = (self.turn + n) % sockets;
             let polled = match self.tcp.get(at) {
-                Some(listener) => listener
-                    .poll_accept(cx)
-                    .map(|found| found.and_then(from_tcp)),
+                Some(listener) => listener.poll_accept(cx).map(|found| found.and_then(from_tcp)),
                 None => match &self.unix {
-                    Some(listener) => listener
-                        .poll_accept(cx)
-                        .map(|found| found.and_then(|(stream, _)| from_unix(stream))),
+                    Some(listener) => {
+                        listener.poll_accept(cx).map(|found| found.and_then(|(stream, _)| from_unix(stream)))
+                    }
                     None => Poll::Pending,
                 },
             };
@@ -140,13 +127,7 @@ fn from_tcp((stream, address): (TcpStream, SocketAddr)) -> io::Result<(Stream, P
 
 fn from_unix(stream: UnixStream) -> io::Result<(Stream, Peer)> {
     let user = stream.peer_cred()?;
-    Ok((
-        Stream::Unix(stream),
-        Peer::Unix {
-            uid: user.uid(),
-            pid: user.pid(),
-        },
-    ))
+    Ok((Stream::Unix(stream), Peer::Unix { uid: user.uid(), pid: user.pid() }))
 }
 
 #[cfg(test)]
@@ -156,11 +137,7 @@ mod tests {
 
     fn everywhere(dir: &tempfile::TempDir) -> Listen {
         let unix = Some(UnixAddress::Path(dir.path().join("s")));
-        Listen {
-            port: Some(0),
-            unix,
-            ..Listen::default()
-        }
+        Listen { port: Some(0), unix, ..Listen::default() }
     }
 
     #[tokio::test]
@@ -196,37 +173,21 @@ mod tests {
         for _ in 0..3 {
             order.push(listeners.accept().await.0.is_unix());
         }
-        assert!(
-            order.contains(&true),
-            "the UNIX client waited behind {order:?}"
-        );
+        assert!(order.contains(&true), "the UNIX client waited behind {order:?}");
     }
 
     #[tokio::test]
     async fn a_unix_socket_alone_opens_no_tcp() {
         let dir = tempfile::tempdir().unwrap();
-        let listeners = Listeners::open(&Listen {
-            port: None,
-            ..everywhere(&dir)
-        })
-        .unwrap();
+        let listeners = Listeners::open(&Listen { port: None, ..everywhere(&dir) }).unwrap();
         assert!(listeners.tcp_addresses().is_empty());
-        assert_eq!(
-            listeners.unix_address().unwrap().to_string(),
-            dir.path().join("s").display().to_string()
-        );
+        assert_eq!(listeners.unix_address().unwrap().to_string(), dir.path().join("s").display().to_string());
     }
 
     #[tokio::test]
     async fn a_socket_that_cannot_be_opened_is_named() {
-        let listen = Listen {
-            unix: Some(UnixAddress::Path("/nonexistent/s".into())),
-            ..Listen::default()
-        };
+        let listen = Listen { unix: Some(UnixAddress::Path("/nonexistent/s".into())), ..Listen::default() };
         let error = Listeners::open(&listen).unwrap_err().to_string();
-        assert_eq!(
-            error,
-            "cannot listen on /nonexistent/s: No such file or directory (os error 2)"
-        );
+        assert_eq!(error, "cannot listen on /nonexistent/s: No such file or directory (os error 2)");
     }
 }

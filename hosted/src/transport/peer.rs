@@ -43,10 +43,7 @@ impl fmt::Display for Peer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tcp(address) => address.fmt(f),
-            Self::Unix {
-                uid,
-                pid: Some(pid),
-            } => write!(f, "unix:uid={uid},pid={pid}"),
+            Self::Unix { uid, pid: Some(pid) } => write!(f, "unix:uid={uid},pid={pid}"),
             Self::Unix { uid, pid: None } => write!(f, "unix:uid={uid}"),
         }
     }
@@ -85,18 +82,8 @@ mod tests {
 
     #[test]
     fn display_names_the_peer() {
-        assert_eq!(
-            Peer::Tcp("[::1]:5900".parse().unwrap()).to_string(),
-            "[::1]:5900"
-        );
-        assert_eq!(
-            Peer::Unix {
-                uid: 7,
-                pid: Some(9)
-            }
-            .to_string(),
-            "unix:uid=7,pid=9"
-        );
+        assert_eq!(Peer::Tcp("[::1]:5900".parse().unwrap()).to_string(), "[::1]:5900");
+        assert_eq!(Peer::Unix { uid: 7, pid: Some(9) }.to_string(), "unix:uid=7,pid=9");
         assert_eq!(Peer::Unix { uid: 7, pid: None }.to_string(), "unix:uid=7");
     }
 }

@@ -52,11 +52,7 @@ impl Stream {
 
     /// Runs a call on the descriptor (see [`AsFd`]) that fails with `WouldBlock` when it has to
     /// wait, and remembers that it did: for sending file descriptors.
-    pub fn try_io<R>(
-        &self,
-        interest: Interest,
-        call: impl FnOnce() -> io::Result<R>,
-    ) -> io::Result<R> {
+    pub fn try_io<R>(&self, interest: Interest, call: impl FnOnce() -> io::Result<R>) -> io::Result<R> {
         each!(self, inner => inner.try_io(interest, call))
     }
 }
@@ -68,21 +64,13 @@ impl AsFd for Stream {
 }
 
 impl AsyncRead for Stream {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         each!(self.get_mut(), inner => Pin::new(inner).poll_read(cx, buf))
     }
 }
 
 impl AsyncWrite for Stream {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         each!(self.get_mut(), inner => Pin::new(inner).poll_write(cx, buf))
     }
 
@@ -117,10 +105,7 @@ mod tests {
         let (one, mut other) = UnixStream::pair().unwrap();
         let mut stream = Stream::Unix(one);
         assert!(stream.is_unix() && stream.is_write_vectored());
-        let written = stream
-            .write_vectored(&[IoSlice::new(b"head"), IoSlice::new(b"body")])
-            .await
-            .unwrap();
+        let written = stream.write_vectored(&[IoSlice::new(b"head"), IoSlice::new(b"body")]).await.unwrap();
         assert_eq!(written, 8);
         other.write_all(b"answer").await.unwrap();
         let mut got = [0; 8];
@@ -128,9 +113,6 @@ mod tests {
         assert_eq!(&got, b"headbody");
         stream.ready(Interest::READABLE).await.unwrap();
         assert_eq!(stream.try_read(&mut got).unwrap(), 6);
-        assert_eq!(
-            stream.try_read(&mut got).unwrap_err().kind(),
-            io::ErrorKind::WouldBlock
-        );
+        assert_eq!(stream.try_read(&mut got).unwrap_err().kind(), io::ErrorKind::WouldBlock);
     }
 }

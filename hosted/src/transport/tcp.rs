@@ -19,25 +19,15 @@ const KEEPALIVE_IDLE: Duration = Duration::from_secs(600);
 
 /// Opens a socket on every address behind `addr`, all on the same port; port 0 lets the system
 /// choose it. An address that this machine does not have is skipped as long as another one works.
-pub(super) fn listen(
-    addr: &str,
-    port: u16,
-    family: Family,
-) -> Result<Vec<TcpListener>, ListenError> {
-    let addresses = resolve(addr, family).map_err(|source| ListenError::Resolve {
-        addr: addr.into(),
-        source,
-    })?;
+pub(super) fn listen(addr: &str, port: u16, family: Family) -> Result<Vec<TcpListener>, ListenError> {
+    let addresses = resolve(addr, family).map_err(|source| ListenError::Resolve { addr: addr.into(), source })?;
     let mut tries = if port == 0 { PORT_TRIES } else { 1 };
     loop {
         tries -= 1;
         match open_all(&addresses, port) {
             Err((_, error)) if error.kind() == io::ErrorKind::AddrInUse && tries > 0 => {}
             Err((at, source)) => {
-                return Err(ListenError::Open {
-                    at: at.to_string(),
-                    source,
-                });
+                return Err(ListenError::Open { at: at.to_string(), source });
             }
             Ok(listeners) => return Ok(listeners),
         }
@@ -56,10 +46,7 @@ pub(super) fn tune(stream: &TcpStream) -> io::Result<()> {
 fn resolve(addr: &str, family: Family) -> io::Result<Vec<IpAddr>> {
     let all = match addr {
         "" | "*" | "::" => vec![Ipv6Addr::UNSPECIFIED.into(), Ipv4Addr::UNSPECIFIED.into()],
-        host => (host, 0)
-            .to_socket_addrs()?
-            .map(|found| found.ip())
-            .collect(),
+        host => (host, 0).to_socket_addrs()?.map(|found| found.ip()).collect(),
     };
     let mut chosen: Vec<IpAddr> = Vec::new();
     for ip in all {
@@ -73,10 +60,7 @@ fn resolve(addr: &str, family: Family) -> io::Result<Vec<IpAddr>> {
         }
     }
     if chosen.is_empty() {
-        return Err(io::Error::new(
-            io::ErrorKind::NotFound,
-            "it has no address of the wanted family",
-        ));
+        return Err(io::Error::new(io::ErrorKind::NotFound, "it has no address of the wanted family"));
     }
     Ok(chosen)
 }
@@ -107,11 +91,7 @@ fn open_all(addresses: &[IpAddr], port: u16) -> Result<Vec<TcpListener>, (Socket
 }
 
 fn open(at: SocketAddr) -> io::Result<(TcpListener, u16)> {
-    let family = if at.is_ipv6() {
-        AddressFamily::INET6
-    } else {
-        AddressFamily::INET
-    };
+    let family = if at.is_ipv6() { AddressFamily::INET6 } else { AddressFamily::INET };
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let socket = rustix::net::socket_with(family, SocketType::STREAM, flags, None)?;
     // Connections of a previous run that linger in TIME_WAIT must not keep us from the port.
@@ -138,10 +118,7 @@ mod tests {
     use super::*;
 
     fn ports(listeners: &[TcpListener]) -> Vec<u16> {
-        listeners
-            .iter()
-            .map(|listener| listener.local_addr().unwrap().port())
-            .collect()
+        listeners.iter().map(|listener| listener.local_addr().unwrap().port()).collect()
     }
 
     #[test]
@@ -164,12 +141,7 @@ mod tests {
     async fn all_addresses_share_the_port_that_the_system_chose() {
         let listeners = listen("::", 0, Family::Any).unwrap();
         let ports = ports(&listeners);
-        assert!(
-            ports
-                .iter()
-                .all(|&port| port != 0 && Some(&port) == ports.first()),
-            "{ports:?}"
-        );
+        assert!(ports.iter().all(|&port| port != 0 && Some(&port) == ports.first()), "{ports:?}");
         if listeners.len() < 2 {
             println!("SKIPPED: this machine has one IP family only");
         }
@@ -180,38 +152,27 @@ mod tests {
         let taken = listen("127.0.0.1", 0, Family::Any).unwrap();
         let port = *ports(&taken).first().unwrap();
         let error = listen("127.0.0.1", port, Family::Any).unwrap_err();
-        let expected =
-            format!("cannot listen on 127.0.0.1:{port}: Address already in use (os error 98)");
+        let expected = format!("cannot listen on 127.0.0.1:{port}: Address already in use (os error 98)");
         assert_eq!(error.to_string(), expected);
     }
 
     #[tokio::test]
     async fn a_name_that_does_not_resolve_is_named() {
-        let error = listen("no such host", 0, Family::Any)
-            .unwrap_err()
-            .to_string();
-        assert!(
-            error.starts_with("cannot find the address 'no such host': "),
-            "{error}"
-        );
+        let error = listen("no such host", 0, Family::Any).unwrap_err().to_string();
+        assert!(error.starts_with("cannot find the address 'no such host': "), "{error}");
     }
 
     #[tokio::test]
     async fn an_address_of_another_machine_is_named() {
         let error = listen("192.0.2.1", 0, Family::Any).unwrap_err().to_string();
-        assert!(
-            error.starts_with("cannot listen on 192.0.2.1:0: "),
-            "{error}"
-        );
+        assert!(error.starts_with("cannot listen on 192.0.2.1:0: "), "{error}");
     }
 
     #[tokio::test]
     async fn accepted_connections_are_tuned() {
         let listeners = listen("127.0.0.1", 0, Family::Any).unwrap();
         let listener = listeners.first().unwrap();
-        let _client = TcpStream::connect(listener.local_addr().unwrap())
-            .await
-            .unwrap();
+        let _client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (stream, _) = listener.accept().await.unwrap();
         tune(&stream).unwrap();
         assert!(stream.nodelay().unwrap());

@@ -23,10 +23,7 @@ pub(super) struct SocketFile {
 /// connect, as usual.
 pub(super) fn listen(address: &UnixAddress) -> io::Result<(UnixListener, Option<SocketFile>)> {
     let (listener, file) = match address {
-        UnixAddress::Abstract(name) => (
-            StdListener::bind_addr(&SocketAddr::from_abstract_name(name)?)?,
-            None,
-        ),
+        UnixAddress::Abstract(name) => (StdListener::bind_addr(&SocketAddr::from_abstract_name(name)?)?, None),
         UnixAddress::Path(path) => {
             let listener = bind_replacing(path)?;
             (listener, Some(SocketFile::of(path)?))
@@ -49,26 +46,20 @@ fn bind_replacing(path: &Path) -> io::Result<StdListener> {
 /// Whether `path` is a socket that nobody listens on.
 fn is_stale(path: &Path) -> bool {
     let is_socket = fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket());
-    is_socket
-        && StdStream::connect(path)
-            .is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
+    is_socket && StdStream::connect(path).is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
 }
 
 impl SocketFile {
     fn of(path: &Path) -> io::Result<Self> {
         let found = fs::symlink_metadata(path)?;
         // Made absolute, so that a later change of the working directory does not matter.
-        Ok(Self {
-            path: std::path::absolute(path)?,
-            identity: (found.dev(), found.ino()),
-        })
+        Ok(Self { path: std::path::absolute(path)?, identity: (found.dev(), found.ino()) })
     }
 }
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        let ours = fs::symlink_metadata(&self.path)
-            .is_ok_and(|found| (found.dev(), found.ino()) == self.identity);
+        let ours = fs::symlink_metadata(&self.path).is_ok_and(|found| (found.dev(), found.ino()) == self.identity);
         if ours && let Err(error) = fs::remove_file(&self.path) {
             tracing::warn!(path = %self.path.display(), %error, "cannot remove the socket file");
         }
@@ -109,10 +100,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (path, address) = in_dir(&dir);
         let _first = StdListener::bind(&path).unwrap();
-        assert_eq!(
-            listen(&address).unwrap_err().kind(),
-            io::ErrorKind::AddrInUse
-        );
+        assert_eq!(listen(&address).unwrap_err().kind(), io::ErrorKind::AddrInUse);
         StdStream::connect(&path).unwrap();
     }
 
@@ -121,10 +109,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (path, address) = in_dir(&dir);
         fs::write(&path, "precious").unwrap();
-        assert_eq!(
-            listen(&address).unwrap_err().kind(),
-            io::ErrorKind::AddrInUse
-        );
+        assert_eq!(listen(&address).unwrap_err().kind(), io::ErrorKind::AddrInUse);
         assert_eq!(fs::read_to_string(&path).unwrap(), "precious");
     }
 
