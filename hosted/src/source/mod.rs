@@ -9,14 +9,21 @@ use std::sync::mpsc::Receiver;
 
 use sumac_backends::Frame;
 
+pub use frames::Frames;
 pub use geometry::{Rect, Size};
 pub use pool::FramePool;
 pub use stats::SourceStats;
 pub use test_desktop::TestDesktop;
 
+#[cfg(test)]
+mod conformance;
+pub mod frames;
 mod geometry;
 mod pool;
+mod schedule;
+mod stamp;
 mod stats;
+mod sys;
 pub mod test_desktop;
 
 /// Something that shows a desktop and takes input.

@@ -9,13 +9,14 @@
 
 use std::sync::Arc;
 use std::sync::mpsc::RecvTimeoutError;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use self::area::Area;
 use self::canvas::Canvas;
 use self::cursor::Pointer;
 use self::desktop::{Desktop, Moment};
 use super::pool::FramePool;
+use super::schedule::Schedule;
 use super::{Inbox, Leds, Rect, Size, Source, SourceStats, Stage, ToSource};
 
 mod area;
@@ -94,10 +95,8 @@ struct Show {
     stats: Arc<SourceStats>,
     viewers: usize,
     frozen: bool,
-    /// Number of the movie's frame that was shown last.
-    frame: u64,
-    /// When frame 0 would have been shown; `None` while nothing moves.
-    since: Option<Instant>,
+    /// Of the moving parts.
+    schedule: Schedule,
     /// What the stage was told last.
     reported: Option<(Pointer, (i32, i32), Leds)>,
 }
@@ -114,27 +113,25 @@ impl Show {
             stats: source.stats,
             viewers: 0,
             frozen: source.frozen,
-            frame: 0,
-            since: None,
+            schedule: Schedule::new(movie::RATE),
             reported: None,
         }
     }
 
     /// Waits for messages or the next frame's time; `false` when it is time to end.
     fn wait(&mut self, inbox: &Inbox) -> bool {
-        let first = match self.since {
+        let first = match self.schedule.next() {
             None => inbox.recv().map_err(|_| RecvTimeoutError::Disconnected),
-            Some(since) => {
-                let next = since + frame_time(self.frame + 1);
-                inbox.recv_timeout(next.saturating_duration_since(Instant::now()))
-            }
+            Some(next) => inbox.recv_timeout(next.saturating_duration_since(Instant::now())),
         };
         let going = match first {
             Ok(message) => std::iter::once(message).chain(inbox.try_iter().take(BATCH)).all(|m| self.take(m)),
             Err(RecvTimeoutError::Timeout) => true,
             Err(RecvTimeoutError::Disconnected) => false,
         };
-        self.advance();
+        if let Some(frame) = self.schedule.due(Instant::now()) {
+            self.desktop.show(Moment { frame, seconds: clock::now() });
+        }
         going
     }
 
@@ -166,25 +163,9 @@ impl Show {
         true
     }
 
-    /// Starts or stops the clockwork; the movie goes on where it stopped.
+    /// Starts or stops the moving parts; they go on where they stopped.
     fn set_motion(&mut self) {
-        let moving = self.viewers > 0 && !self.frozen;
-        if !moving {
-            self.since = None;
-        } else if self.since.is_none() {
-            let now = Instant::now();
-            self.since = Some(now.checked_sub(frame_time(self.frame)).unwrap_or(now));
-        }
-    }
-
-    /// Shows the frame whose time has come, if any; those that were missed are left out.
-    fn advance(&mut self) {
-        let Some(since) = self.since else { return };
-        let due = frames_in(since.elapsed());
-        if due > self.frame {
-            self.frame = due;
-            self.desktop.show(Moment { frame: due, seconds: clock::now() });
-        }
+        self.schedule.set_running(self.viewers > 0 && !self.frozen, Instant::now());
     }
 
     /// Draws what changed and shows it.
@@ -235,12 +216,14 @@ fn clamped(size: Size) -> Size {
     }
 }
 
-/// When a frame is shown, from frame 0 on.
-fn frame_time(frame: u64) -> Duration {
-    Duration::from_micros(frame.saturating_mul(1_000_000).div_ceil(u64::from(movie::RATE)))
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::conformance::check_source;
 
-/// The newest frame whose time has come.
-fn frames_in(elapsed: Duration) -> u64 {
-    u64::try_from(elapsed.as_micros() * u128::from(movie::RATE) / 1_000_000).unwrap_or(u64::MAX)
+    #[test]
+    fn conforms() {
+        check_source(&|| Box::new(TestDesktop::new(Size { width: 640, height: 480 }, false)));
+        check_source(&|| Box::new(TestDesktop::new(Size { width: 0, height: 0 }, true)));
+    }
 }
