@@ -77,6 +77,22 @@ pub enum ImageError {
         /// Units there is room for.
         room: usize,
     },
+    /// A reference to before the first unit.
+    Distance {
+        /// Where reading had come to.
+        at: usize,
+        /// Units back from the current one.
+        distance: usize,
+        /// Units there are.
+        produced: usize,
+    },
+    /// A row length that is not that of packed rows.
+    Stride {
+        /// Bytes announced.
+        got: u32,
+        /// Bytes of a packed row.
+        want: usize,
+    },
     /// An LZ4 block that is not valid, or that refers to bytes before the first.
     Block {
         /// Where the block begins.
@@ -112,6 +128,12 @@ impl fmt::Display for ImageError {
             Self::Code { at } => write!(f, "a code word before byte {at} stands for nothing"),
             Self::Length { at, length, room } => {
                 write!(f, "a run of {length} before byte {at} has room for {room}")
+            }
+            Self::Distance { at, distance, produced } => {
+                write!(f, "a match before byte {at} goes back {distance}, with {produced} units there")
+            }
+            Self::Stride { got, want } => {
+                write!(f, "rows of {got} bytes announced, packed ones have {want}")
             }
             Self::Block { at, len } => write!(f, "bad LZ4 block of {len} bytes at byte {at}"),
         }

@@ -7,9 +7,11 @@
 //!
 //! | module | image type in spice.proto |
 //! |---|---|
+//! | [`lz`] | LZ_RGB (101), LZ_PLT (100), alpha of JPEG_ALPHA (108) |
 //! | [`lz4`] | LZ4 (109) |
 //! | [`quic`] | QUIC (1) |
 
+pub mod lz;
 pub mod lz4;
 pub mod quic;
 #[cfg(any(test, feature = "samples"))]
