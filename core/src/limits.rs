@@ -26,3 +26,35 @@ pub const MAIN_BODY: usize = 4096 + 11 * AGENT_CHUNK;
 pub const AGENT_CHUNK: usize = 2048;
 /// AGENT_DATA messages a client may have on the way.
 pub const AGENT_TOKENS: u32 = 10;
+
+/// Capability words of one kind in a link message, before authentication; one is in use.
+pub const CAP_WORDS: usize = 1024;
+/// Bytes of a SASL mechanism list (client role); spice-gtk has the same.
+pub const SASL_MECHANISMS: usize = 300;
+/// Bytes of a SASL mechanism's name, before authentication.
+pub const SASL_MECHANISM: usize = 100;
+/// Bytes of one SASL step, before authentication; the reference's limit.
+pub const SASL_DATA: usize = 1 << 20;
+/// Bytes of the reason of a SASL refusal (client role); the reference's is 22.
+pub const SASL_REASON: usize = 1024;
+
+/// Rectangles of a clip (client role); borrowed where they lie, so only the walk over them costs.
+pub const CLIP_RECTS: usize = 1 << 16;
+/// Segments of a path (client role); read one by one when the message is.
+pub const PATH_SEGMENTS: usize = 1 << 16;
+/// Points of one segment of a path (client role); borrowed where they lie.
+pub const PATH_POINTS: usize = 1 << 20;
+/// Dashes of a line (client role): the count is a byte.
+pub const LINE_STYLE: usize = 255;
+/// Glyphs of a text (client role); read one by one when the message is.
+pub const GLYPHS: usize = 1 << 14;
+/// Colours of a palette (client role): no format has numbers above a byte.
+pub const PALETTE: usize = 256;
+/// Evicted images named at once (client role); the reference names what one message evicted.
+pub const INVAL_LIST: usize = 1 << 14;
+/// Monitors of one display channel (client role); spice-gtk has the same.
+pub const HEADS: usize = 256;
+/// Planes and buffers of a scanout: the arrays of the message.
+pub const PLANES: usize = 4;
+/// Video codecs a client can prefer; five exist.
+pub const CODECS: usize = 32;

@@ -1,5 +1,7 @@
 //! What stands in front of a message, and lists of messages inside one (protocol.md §4).
 
+use core::fmt;
+
 use crate::limits;
 use crate::wire::{
     DecodeError, DecodeErrorKind, EncodeError, Field, Reader, Sample, Sampler, Writer, to_u32, to_usize,
@@ -32,9 +34,14 @@ record! {
 /// A sub-message list: `u16` count, that many `u32` offsets, each leading to a [`SubMessage`].
 ///
 /// Validated when read; the messages are looked at where they lie.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SubMessages<'a> {
-    messages: [Option<SubMessage<'a>>; limits::SUB_MESSAGES],
+#[derive(Clone, Copy)]
+pub struct SubMessages<'a>(List<'a>);
+
+#[derive(Clone, Copy)]
+enum List<'a> {
+    /// In the body that the offsets count from: where the first offset is, and how many there are.
+    Wire(&'a [u8], usize, u16),
+    Here(&'a [SubMessage<'a>]),
 }
 
 /// A message without a serial inside another one.
@@ -47,30 +54,54 @@ pub struct SubMessage<'a> {
 }
 
 impl<'a> SubMessages<'a> {
-    /// A list of these; at most [`limits::SUB_MESSAGES`].
+    /// A list of these; encoding fails when there are more than [`limits::SUB_MESSAGES`].
+    #[must_use]
+    pub const fn new(messages: &'a [SubMessage<'a>]) -> Self {
+        Self(List::Here(messages))
+    }
+
+    /// The list that a full header's `sub_list` leads to.
     ///
     /// # Errors
-    /// `Count` when there are more.
-    pub fn new(of: &[SubMessage<'a>]) -> Result<Self, EncodeError> {
-        if of.len() > limits::SUB_MESSAGES {
-            return Err(EncodeError::Count { count: of.len() });
-        }
-        let mut messages = [None; limits::SUB_MESSAGES];
-        for (slot, message) in messages.iter_mut().zip(of) {
-            *slot = Some(*message);
-        }
-        Ok(Self { messages })
+    /// When there is no list there.
+    pub fn at(body: &'a [u8], sub_list: u32) -> Result<Self, DecodeError> {
+        Reader::new(body).follow(sub_list, Self::read).map_err(|e| e.at("DataHeader.sub_list"))
     }
 
     /// The messages, in order.
     pub fn iter(&self) -> impl Iterator<Item = SubMessage<'a>> {
-        self.messages.into_iter().flatten()
+        let (body, at, count, here) = match self.0 {
+            List::Wire(body, at, count) => (body, at, count, [].as_slice()),
+            List::Here(messages) => ([].as_slice(), 0, 0, messages),
+        };
+        let mut offsets = Reader::new(body.get(at..).unwrap_or_default());
+        let read = move |_| {
+            let at = u32::read(&mut offsets)?;
+            Reader::new(body).follow(at, SubMessage::read)
+        };
+        (0..count).map(read).map_while(Result::ok).chain(here.iter().copied())
     }
 
     fn count(&self) -> usize {
-        self.iter().count()
+        match &self.0 {
+            List::Wire(_, _, count) => usize::from(*count),
+            List::Here(messages) => messages.len(),
+        }
     }
 }
+
+impl fmt::Debug for SubMessages<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
+    }
+}
+
+impl PartialEq for SubMessages<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other.iter())
+    }
+}
+impl Eq for SubMessages<'_> {}
 
 impl<'a> Field<'a> for SubMessages<'a> {
     const WIRE: &'static str = "u16 count, count offsets of {u16 id, u32 size, body}";
@@ -78,24 +109,27 @@ impl<'a> Field<'a> for SubMessages<'a> {
 
     fn read(r: &mut Reader<'a>) -> Result<Self, DecodeError> {
         let count = u16::read(r)?;
-        let mut offsets = r.clone();
-        r.take(usize::from(count).saturating_mul(4))?;
         if usize::from(count) > limits::SUB_MESSAGES {
             let max = to_u32(limits::SUB_MESSAGES);
             return Err(DecodeError::new(DecodeErrorKind::TooMany { count: count.into(), max }));
         }
-        let mut messages = [None; limits::SUB_MESSAGES];
-        for slot in messages.iter_mut().take(usize::from(count)) {
+        let list = Self(List::Wire(r.body(), r.position(), count));
+        let mut offsets = r.clone();
+        r.take(usize::from(count).saturating_mul(4))?;
+        for _ in 0..count {
             let offset = u32::read(&mut offsets)?;
-            *slot = Some(r.follow(offset, SubMessage::read)?);
+            r.follow(offset, SubMessage::read)?;
         }
-        Ok(Self { messages })
+        Ok(list)
     }
 
     fn write(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
         let count = self.count();
-        u16::try_from(count).map_err(|_| EncodeError::Count { count })?.write(w)?;
-        self.iter().try_for_each(|_| 0u32.write(w))
+        match u16::try_from(count) {
+            Ok(wire) if count <= limits::SUB_MESSAGES => wire.write(w)?,
+            _ => return Err(EncodeError::Count { count }),
+        }
+        (0..count).try_for_each(|_| 0u32.write(w))
     }
 
     fn inline_size(&self) -> usize {
@@ -140,11 +174,12 @@ impl<'a> Field<'a> for SubMessage<'a> {
 
 impl Sample for SubMessages<'static> {
     fn sample(s: &mut Sampler) -> Self {
-        let mut messages = [None; limits::SUB_MESSAGES];
-        let n = s.below(4);
-        for slot in messages.iter_mut().take(n) {
-            *slot = Some(SubMessage { id: u16::sample(s), body: s.bytes(20) });
-        }
-        Self { messages }
+        const MESSAGES: &[SubMessage<'static>] = &[
+            SubMessage { id: 5, body: &[1, 2, 3, 0, 0, 0, 0, 0, 0, 0, 0] },
+            SubMessage { id: 105, body: &[0, 0] },
+            SubMessage { id: u16::MAX, body: &[] },
+        ];
+        let n = s.below(MESSAGES.len().saturating_add(1));
+        Self::new(MESSAGES.get(..n).unwrap_or_default())
     }
 }

@@ -5,20 +5,6 @@ use crate::proto::common;
 use crate::wire::{Counted, Rest, SizedAt};
 
 flags! {
-    /// Main channel capabilities (protocol.md §7).
-    pub struct MainCaps: u32 {
-        /// SEMI_SEAMLESS_MIGRATE.
-        const SEMI_SEAMLESS_MIGRATE = 1;
-        /// NAME_AND_UUID: may receive [`Name`] and [`Uuid`].
-        const NAME_AND_UUID = 1 << 1;
-        /// AGENT_CONNECTED_TOKENS: receives [`AgentConnectedTokens`].
-        const AGENT_CONNECTED_TOKENS = 1 << 2;
-        /// SEAMLESS_MIGRATE.
-        const SEAMLESS_MIGRATE = 1 << 3;
-    }
-}
-
-flags! {
     /// Who draws the pointer: the server from motion, or the client from positions.
     pub struct MouseModes: u16 {
         /// Relative motion; the server says where the pointer is.

@@ -1,8 +1,19 @@
 //! What the messages are: declarations only, no behaviour.
 
+pub mod caps;
 pub mod common;
+pub mod cursor;
+pub mod display;
+pub mod draw;
+pub mod gl;
 pub mod header;
+pub mod inputs;
+pub mod link;
 pub mod main;
+pub mod paint;
+pub mod picture;
+pub mod shape;
+pub mod stream;
 
 use crate::wire::Row;
 
@@ -12,6 +23,13 @@ pub const TABLES: &[&[Row]] = &[
     common::ClientMessage::TABLE,
     main::ServerMessage::TABLE,
     main::ClientMessage::TABLE,
+    display::ServerMessage::TABLE,
+    display::ClientMessage::TABLE,
+    inputs::ServerMessage::TABLE,
+    inputs::ClientMessage::TABLE,
+    cursor::ServerMessage::TABLE,
+    link::ServerPiece::TABLE,
+    link::ClientPiece::TABLE,
 ];
 
 #[cfg(test)]

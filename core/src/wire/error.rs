@@ -105,6 +105,13 @@ pub enum EncodeError {
         /// The count.
         count: usize,
     },
+    /// A payload is not as long as the fields in front of it say.
+    Length {
+        /// Bytes by those fields.
+        said: usize,
+        /// Bytes of the payload.
+        got: usize,
+    },
 }
 
 impl fmt::Display for EncodeError {
@@ -113,6 +120,7 @@ impl fmt::Display for EncodeError {
             Self::NoSpace { needed, left } => write!(f, "needs {needed} bytes of room, {left} are left"),
             Self::PromiseNotLast => f.write_str("a promised payload must be the end of the message"),
             Self::Count { count } => write!(f, "{count} items do not fit the count field"),
+            Self::Length { said, got } => write!(f, "{got} payload bytes where the fields say {said}"),
         }
     }
 }

@@ -57,10 +57,6 @@ pub trait Record: FromBytes + IntoBytes + Immutable + KnownLayout + Unaligned + 
 pub trait Native: Copy {
     /// That form.
     type Wire: Record;
-    /// To the wire.
-    fn to_wire(self) -> Self::Wire;
-    /// From the wire.
-    fn of_wire(wire: Self::Wire) -> Self;
 }
 
 macro_rules! integers {
@@ -88,10 +84,6 @@ macro_rules! natives {
         }
         impl Native for $t {
             type Wire = $wire;
-            #[inline]
-            fn to_wire(self) -> $wire { $wire::from(self) }
-            #[inline]
-            fn of_wire(wire: $wire) -> $t { wire.get() }
         }
     )*};
 }
@@ -102,12 +94,6 @@ impl Record for u8 {
 }
 impl Native for u8 {
     type Wire = u8;
-    fn to_wire(self) -> u8 {
-        self
-    }
-    fn of_wire(wire: u8) -> u8 {
-        wire
-    }
 }
 
 impl<const N: usize> Field<'_> for [u8; N] {

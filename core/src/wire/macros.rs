@@ -1,5 +1,36 @@
 //! Declarations: a structure's fields, an open enum, flags, a message, a channel.
 
+/// A native integer to its wire form and back, where a trait's method could not be `const`.
+macro_rules! native {
+    (to u8, $n:expr) => {
+        $n
+    };
+    (to u16, $n:expr) => {
+        zerocopy::little_endian::U16::new($n)
+    };
+    (to u32, $n:expr) => {
+        zerocopy::little_endian::U32::new($n)
+    };
+    (to u64, $n:expr) => {
+        zerocopy::little_endian::U64::new($n)
+    };
+    (to i16, $n:expr) => {
+        zerocopy::little_endian::I16::new($n)
+    };
+    (to i32, $n:expr) => {
+        zerocopy::little_endian::I32::new($n)
+    };
+    (to i64, $n:expr) => {
+        zerocopy::little_endian::I64::new($n)
+    };
+    (of u8, $w:expr) => {
+        $w
+    };
+    (of $t:ident, $w:expr) => {
+        $w.get()
+    };
+}
+
 /// A fixed-size record that is looked at where it lies: native integers in, native integers out.
 macro_rules! record {
     ($(#[$m:meta])* pub struct $name:ident { $($(#[$fm:meta])* $f:ident : $t:ident),* $(,)? }) => {
@@ -15,14 +46,14 @@ macro_rules! record {
             /// From its fields, in wire order.
             #[must_use]
             #[allow(clippy::too_many_arguments)]
-            pub fn new($($f: $t),*) -> Self {
-                Self { $($f: $crate::wire::Native::to_wire($f)),* }
+            pub const fn new($($f: $t),*) -> Self {
+                Self { $($f: native!(to $t, $f)),* }
             }
             $(
                 $(#[$fm])*
                 #[must_use]
                 #[inline]
-                pub fn $f(&self) -> $t { $crate::wire::Native::of_wire(self.$f) }
+                pub const fn $f(&self) -> $t { native!(of $t, self.$f) }
             )*
         }
 
@@ -200,6 +231,84 @@ macro_rules! fields {
             }
         }
     };
+}
+
+/// A number that says which structure follows; a number without a variant is an error.
+///
+/// The body can be read and written apart from the number, for structures that carry the number
+/// further ahead.
+macro_rules! tagged {
+    ($(#[$m:meta])* pub enum $name:ident<$lt:lifetime> : $tag:ident {
+        $($(#[$vm:meta])* $n:literal $v:ident $(($p:ident : $t:ty))?),* $(,)?
+    }) => {
+        $(#[$m])*
+        ///
+        #[doc = concat!("Wire form: `", stringify!($tag), "`, then" $(, " ", $n, " `", stringify!($v) $(, ": ", stringify!($t))?, "`")*)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum $name<$lt> { $($(#[$vm])* $v $(($t))?),* }
+
+        impl<$lt> $name<$lt> {
+            /// The number on the wire.
+            #[must_use]
+            pub const fn tag(&self) -> $tag {
+                match self { $(tagged!(@pattern $v $($p)?) => $n,)* }
+            }
+            fn read_body(tag: $tag, r: &mut $crate::wire::Reader<$lt>) -> Result<Self, $crate::wire::DecodeError> {
+                match tag {
+                    $($n => Ok(Self::$v $((<$t as $crate::wire::Field<$lt>>::read(r)
+                        .map_err(|e| e.at(concat!(stringify!($name), ".", stringify!($p))))?))?),)*
+                    _ => Err($crate::wire::DecodeError::new(
+                        $crate::wire::DecodeErrorKind::Value { value: u32::from(tag) }).at(stringify!($name))),
+                }
+            }
+            fn write_body(&self, w: &mut $crate::wire::Writer<'_>) -> Result<(), $crate::wire::EncodeError> {
+                let _ = &w;
+                match self { $(Self::$v $(($p))? => { $($crate::wire::Field::write($p, w)?;)? Ok(()) })* }
+            }
+            fn body_size(&self) -> usize {
+                match self { $(Self::$v $(($p))? => 0 $(+ $crate::wire::Field::inline_size($p))?,)* }
+            }
+        }
+
+        impl<$lt> $crate::wire::Field<$lt> for $name<$lt> {
+            const WIRE: &'static str = concat!(stringify!($tag), " ", stringify!($name));
+            const MIN: usize = size_of::<$tag>();
+            fn read(r: &mut $crate::wire::Reader<$lt>) -> Result<Self, $crate::wire::DecodeError> {
+                let tag = <$tag as $crate::wire::Field<$lt>>::read(r)?;
+                Self::read_body(tag, r)
+            }
+            fn write(&self, w: &mut $crate::wire::Writer<'_>) -> Result<(), $crate::wire::EncodeError> {
+                $crate::wire::Field::write(&self.tag(), w)?;
+                self.write_body(w)
+            }
+            fn inline_size(&self) -> usize {
+                Self::MIN.saturating_add(self.body_size())
+            }
+            fn write_targets(&self, w: &mut $crate::wire::Writer<'_>, at: usize) -> Result<(), $crate::wire::EncodeError> {
+                self.write_body_targets(w, at.saturating_add(Self::MIN))
+            }
+            fn targets_size(&self) -> usize {
+                match self { $(Self::$v $(($p))? => 0 $(+ $crate::wire::Field::targets_size($p))?,)* }
+            }
+        }
+
+        impl $name<'_> {
+            fn write_body_targets(&self, w: &mut $crate::wire::Writer<'_>, at: usize) -> Result<(), $crate::wire::EncodeError> {
+                let _ = (&w, at);
+                match self { $(Self::$v $(($p))? => { $($crate::wire::Field::write_targets($p, w, at)?;)? Ok(()) })* }
+            }
+        }
+
+        impl $crate::wire::Sample for $name<'static> {
+            fn sample(s: &mut $crate::wire::Sampler) -> Self {
+                let make = [$((|_s| Self::$v $(({ let $p = $crate::wire::Sample::sample(_s); $p }))?)
+                    as fn(&mut $crate::wire::Sampler) -> Self),*];
+                make[s.below(make.len())](s)
+            }
+        }
+    };
+    (@pattern $v:ident) => { Self::$v };
+    (@pattern $v:ident $p:ident) => { Self::$v(_) };
 }
 
 /// A message: a number and a structure of fields.

@@ -18,6 +18,7 @@ mod list;
 mod macros;
 mod pointer;
 mod reader;
+mod repeat;
 mod sample;
 mod table;
 mod writer;
@@ -26,11 +27,13 @@ pub use data::{Data, Rest, Sized32};
 pub use error::{DecodeError, DecodeErrorKind, EncodeError};
 pub use field::{Field, Native, Record};
 pub use list::Counted;
+pub(crate) use list::read_records;
 pub use pointer::{At, SizedAt};
 pub use reader::Reader;
-pub use sample::{Sample, Sampler};
+pub use repeat::{Items, Repeat};
+pub use sample::{Sample, SampleItems, Sampler};
 pub(crate) use table::again;
-pub use table::{Failure, Message, Row, Sender};
+pub use table::{Again, Failure, Message, Row, Sender};
 pub use writer::Writer;
 
 /// A 32-bit length as a `usize`; saturates where `usize` is narrower, so that it never fits.

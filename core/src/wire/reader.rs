@@ -74,6 +74,12 @@ impl<'a> Reader<'a> {
         Ok(value)
     }
 
+    /// The whole body.
+    #[must_use]
+    pub const fn body(&self) -> &'a [u8] {
+        self.body
+    }
+
     /// Where the next read happens, from the start of the body.
     #[must_use]
     pub const fn position(&self) -> usize {

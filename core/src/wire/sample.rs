@@ -2,7 +2,7 @@
 
 use zerocopy::FromBytes;
 
-use super::{At, Counted, Data, Record, Rest, Sized32, SizedAt};
+use super::{At, Counted, Data, Field, Items, Record, Repeat, Rest, Sized32, SizedAt};
 
 /// A small deterministic source of numbers (SplitMix64).
 #[derive(Clone, Debug)]
@@ -75,6 +75,18 @@ pub trait Sample {
     fn sample(s: &mut Sampler) -> Self;
 }
 
+/// A type of which some items lie around to sample lists of it from.
+pub trait SampleItems: Field<'static> + Copy + 'static {
+    /// Them.
+    const ITEMS: &'static [Self];
+
+    /// The first few of them.
+    fn sample_items(s: &mut Sampler) -> &'static [Self] {
+        let n = s.below(Self::ITEMS.len().saturating_add(1));
+        Self::ITEMS.get(..n).unwrap_or_default()
+    }
+}
+
 macro_rules! integers {
     ($($t:ty)*) => {$(
         impl Sample for $t {
@@ -99,6 +111,18 @@ impl<const N: usize> Sample for [u8; N] {
 impl<C, T: Record, const MAX: usize> Sample for Counted<'static, C, T, MAX> {
     fn sample(s: &mut Sampler) -> Self {
         Self::new(s.records(MAX))
+    }
+}
+
+impl<T: SampleItems> Sample for Items<'static, T> {
+    fn sample(s: &mut Sampler) -> Self {
+        Self::Here(T::sample_items(s))
+    }
+}
+
+impl<C, T: SampleItems, const MAX: usize> Sample for Repeat<'static, C, T, MAX> {
+    fn sample(s: &mut Sampler) -> Self {
+        Self::new(Items::sample(s))
     }
 }
 

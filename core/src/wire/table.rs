@@ -55,7 +55,14 @@ pub enum Sender {
     Server,
     /// The client.
     Client,
+    /// The guest's agent.
+    Guest,
+    /// Whoever is at either end.
+    Either,
 }
+
+/// Decodes a body and encodes it again; the lengths written and trailing.
+pub type Again = fn(&[u8], &mut [u8]) -> Result<(usize, usize), Failure>;
 
 /// One message of the protocol, as data.
 #[derive(Clone, Copy, Debug)]
@@ -73,7 +80,7 @@ pub struct Row {
     /// Name and wire form of every field, in order.
     pub form: &'static [(&'static str, &'static str)],
     /// Decodes a body and encodes it again; the lengths written and trailing.
-    pub again: fn(&[u8], &mut [u8]) -> Result<(usize, usize), Failure>,
+    pub again: Again,
     /// Encodes a sample value; the length.
     pub sample: fn(&mut Sampler, &mut [u8]) -> Result<usize, EncodeError>,
 }

@@ -1,0 +1,394 @@
+//! Images on the wire: descriptor, head, data (protocol.md §13, §14).
+
+use zerocopy::little_endian::U32;
+
+use crate::limits;
+use crate::wire::{
+    At, Counted, Data, DecodeError, EncodeError, Field, Reader, Sample, Sampler, Sized32, Writer, to_u32, to_usize,
+};
+
+flags! {
+    /// What the client does with an image beside drawing it.
+    pub struct ImageFlags: u8 {
+        /// Keeps it in the pixmap cache under its id.
+        const CACHE_ME = 1;
+        /// May use a 32-bit image as opaque ARGB: the unused byte is all ones.
+        const HIGH_BITS_SET = 2;
+        /// Puts it in place of a lossy one of the same id.
+        const CACHE_REPLACE_ME = 4;
+    }
+}
+
+open_enum! {
+    /// Layout of a pixel (SpiceBitmapFmt, protocol.md §14.1).
+    pub struct BitmapFormat: u8 {
+        /// Not a format.
+        INVALID = 0,
+        /// Palette, 8 pixels a byte, the lowest bit first.
+        ONE_BIT_LE = 1,
+        /// Palette, 8 pixels a byte, the highest bit first.
+        ONE_BIT_BE = 2,
+        /// Palette, 2 pixels a byte, the low half first.
+        FOUR_BIT_LE = 3,
+        /// Palette, 2 pixels a byte, the high half first.
+        FOUR_BIT_BE = 4,
+        /// Palette, a byte a pixel.
+        EIGHT_BIT = 5,
+        /// x1r5g5b5.
+        SIXTEEN_BIT = 6,
+        /// Bytes b, g, r.
+        TWENTY_FOUR_BIT = 7,
+        /// Bytes b, g, r and an unused one.
+        THIRTY_TWO_BIT = 8,
+        /// Bytes b, g, r, a; premultiplied.
+        RGBA = 9,
+        /// Alpha only, a byte a pixel.
+        EIGHT_BIT_A = 10,
+    }
+}
+
+flags! {
+    /// Where a bitmap's palette is and which row comes first.
+    pub struct BitmapFlags: u8 {
+        /// The client keeps the palette under its id.
+        const PAL_CACHE_ME = 1;
+        /// The palette is the kept one of that id. Written as [`PaletteRef`] has it.
+        const PAL_FROM_CACHE = 2;
+        /// The first row is the top one.
+        const TOP_DOWN = 4;
+    }
+}
+
+fields! {
+    /// Colours by number.
+    pub struct Palette<'a> {
+        /// Its id in the client's palette cache; 0 when it is not to be kept.
+        unique: u64,
+        /// The colours, as xRGB.
+        entries: Counted<'a, u16, U32, { limits::PALETTE }>,
+    }
+}
+
+/// A palette, or the id of one that the client keeps; BitmapFlags::PAL_FROM_CACHE tells which.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PaletteRef<'a> {
+    /// `u32` offset of a [`Palette`], 0 = none.
+    Here(At<Palette<'a>>),
+    /// `u64` id.
+    FromCache(u64),
+}
+
+impl<'a> PaletteRef<'a> {
+    fn read(flags: BitmapFlags, r: &mut Reader<'a>) -> Result<Self, DecodeError> {
+        if flags.contains(BitmapFlags::PAL_FROM_CACHE) {
+            u64::read(r).map(Self::FromCache)
+        } else {
+            At::read(r).map(Self::Here)
+        }
+    }
+
+    /// The flags with PAL_FROM_CACHE as it must be.
+    fn mark(&self, mut flags: BitmapFlags) -> BitmapFlags {
+        flags.set(BitmapFlags::PAL_FROM_CACHE, matches!(self, Self::FromCache(_)));
+        flags
+    }
+
+    fn write(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+        match self {
+            Self::Here(palette) => palette.write(w),
+            Self::FromCache(id) => id.write(w),
+        }
+    }
+
+    const fn inline_size(&self) -> usize {
+        match self {
+            Self::Here(_) => 4,
+            Self::FromCache(_) => 8,
+        }
+    }
+
+    fn write_targets(&self, w: &mut Writer<'_>, at: usize) -> Result<(), EncodeError> {
+        match self {
+            Self::Here(palette) => palette.write_targets(w, at),
+            Self::FromCache(_) => Ok(()),
+        }
+    }
+
+    fn targets_size(&self) -> usize {
+        match self {
+            Self::Here(palette) => palette.targets_size(),
+            Self::FromCache(_) => 0,
+        }
+    }
+}
+
+impl Sample for PaletteRef<'static> {
+    fn sample(s: &mut Sampler) -> Self {
+        if s.below(3) == 0 { Self::FromCache(s.number()) } else { Self::Here(At::sample(s)) }
+    }
+}
+
+/// Uncompressed rows: `u8` format, `u8` flags, `u32` width, height and stride, the palette, then
+/// `height` × `stride` bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bitmap<'a> {
+    /// Layout of a pixel.
+    pub format: BitmapFormat,
+    /// Order of rows; PAL_FROM_CACHE is written as `palette` has it.
+    pub flags: BitmapFlags,
+    /// Pixels in a row.
+    pub x: u32,
+    /// Rows.
+    pub y: u32,
+    /// Bytes from one row to the next.
+    pub stride: u32,
+    /// Colours, for the formats that have numbers.
+    pub palette: PaletteRef<'a>,
+    /// The rows.
+    pub data: Data<'a>,
+}
+
+impl Bitmap<'_> {
+    const HEAD: usize = 14;
+
+    fn data_size(y: u32, stride: u32) -> usize {
+        to_usize(y).saturating_mul(to_usize(stride))
+    }
+}
+
+impl<'a> Field<'a> for Bitmap<'a> {
+    const WIRE: &'static str = "u8 format, u8 flags, u32 x, u32 y, u32 stride, palette, y × stride bytes";
+    const MIN: usize = Self::HEAD + 4;
+
+    fn read(r: &mut Reader<'a>) -> Result<Self, DecodeError> {
+        let format = BitmapFormat::read(r)?;
+        let flags = BitmapFlags::read(r)?;
+        let (x, y, stride) = (u32::read(r)?, u32::read(r)?, u32::read(r)?);
+        let palette = PaletteRef::read(flags, r)?;
+        let data = Data::Here(r.take(Self::data_size(y, stride))?);
+        Ok(Self { format, flags, x, y, stride, palette, data })
+    }
+
+    fn write(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+        let said = Self::data_size(self.y, self.stride);
+        if said != self.data.len() {
+            return Err(EncodeError::Length { said, got: self.data.len() });
+        }
+        self.format.write(w)?;
+        self.palette.mark(self.flags).write(w)?;
+        self.x.write(w)?;
+        self.y.write(w)?;
+        self.stride.write(w)?;
+        self.palette.write(w)?;
+        self.data.write(w)
+    }
+
+    fn inline_size(&self) -> usize {
+        Self::HEAD.saturating_add(self.palette.inline_size()).saturating_add(self.data.len())
+    }
+
+    fn write_targets(&self, w: &mut Writer<'_>, at: usize) -> Result<(), EncodeError> {
+        self.palette.write_targets(w, at.saturating_add(Self::HEAD))
+    }
+
+    fn targets_size(&self) -> usize {
+        self.palette.targets_size()
+    }
+}
+
+impl Sample for Bitmap<'static> {
+    fn sample(s: &mut Sampler) -> Self {
+        let data = s.bytes(64);
+        let palette = PaletteRef::sample(s);
+        Self {
+            format: BitmapFormat::sample(s),
+            flags: palette.mark(BitmapFlags::sample(s)),
+            x: u32::sample(s),
+            y: 1,
+            stride: to_u32(data.len()),
+            palette,
+            data: Data::Here(data),
+        }
+    }
+}
+
+/// LZ with a palette: `u8` flags, `u32` size, the palette, then that many bytes (protocol.md §15).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LzPalette<'a> {
+    /// As a bitmap's.
+    pub flags: BitmapFlags,
+    /// Colours; never none.
+    pub palette: PaletteRef<'a>,
+    /// The LZ stream.
+    pub data: Data<'a>,
+}
+
+impl LzPalette<'_> {
+    const HEAD: usize = 5;
+}
+
+impl<'a> Field<'a> for LzPalette<'a> {
+    const WIRE: &'static str = "u8 flags, u32 size, palette, size bytes";
+    const MIN: usize = Self::HEAD + 4;
+
+    fn read(r: &mut Reader<'a>) -> Result<Self, DecodeError> {
+        let flags = BitmapFlags::read(r)?;
+        let size = u32::read(r)?;
+        let palette = PaletteRef::read(flags, r)?;
+        Ok(Self { flags, palette, data: Data::Here(r.take(to_usize(size))?) })
+    }
+
+    fn write(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+        let count = self.data.len();
+        self.palette.mark(self.flags).write(w)?;
+        u32::try_from(count).map_err(|_| EncodeError::Count { count })?.write(w)?;
+        self.palette.write(w)?;
+        self.data.write(w)
+    }
+
+    fn inline_size(&self) -> usize {
+        Self::HEAD.saturating_add(self.palette.inline_size()).saturating_add(self.data.len())
+    }
+
+    fn write_targets(&self, w: &mut Writer<'_>, at: usize) -> Result<(), EncodeError> {
+        self.palette.write_targets(w, at.saturating_add(Self::HEAD))
+    }
+
+    fn targets_size(&self) -> usize {
+        self.palette.targets_size()
+    }
+}
+
+impl Sample for LzPalette<'static> {
+    fn sample(s: &mut Sampler) -> Self {
+        let palette = PaletteRef::sample(s);
+        Self { flags: palette.mark(BitmapFlags::sample(s)), palette, data: Data::sample(s) }
+    }
+}
+
+fields! {
+    /// zlib over GLZ.
+    pub struct ZlibGlz<'a> {
+        /// Bytes of the GLZ stream after inflating.
+        glz_size: u32,
+        /// The zlib stream.
+        data: Sized32<'a>,
+    }
+}
+
+flags! {
+    /// Orientation of JPEG_ALPHA's alpha rows.
+    pub struct JpegAlphaFlags: u8 {
+        /// The first row is the top one.
+        const TOP_DOWN = 1;
+    }
+}
+
+fields! {
+    /// A JPEG picture and the LZ stream of its alpha.
+    pub struct JpegAlpha<'a> {
+        /// Orientation of the alpha rows.
+        flags: JpegAlphaFlags,
+        /// How many of the data's bytes are JPEG; the rest is an LZ stream of type XXXA.
+        jpeg_size: u32,
+        /// Both, one behind the other.
+        data: Sized32<'a>,
+    }
+}
+
+tagged! {
+    /// The kinds of image, by their number in the descriptor (SpiceImageType).
+    pub enum ImageBody<'a>: u8 {
+        /// Uncompressed.
+        0 Bitmap(bitmap: Bitmap<'a>),
+        /// QUIC (protocol.md §17).
+        1 Quic(data: Sized32<'a>),
+        /// LZ with a palette (protocol.md §15).
+        100 LzPlt(lz: LzPalette<'a>),
+        /// LZ (protocol.md §15).
+        101 LzRgb(data: Sized32<'a>),
+        /// GLZ (protocol.md §16).
+        102 GlzRgb(data: Sized32<'a>),
+        /// The pixmap cache's image of the descriptor's id.
+        103 FromCache,
+        /// The content of a surface.
+        104 Surface(surface_id: u32),
+        /// JPEG, its rows top-down.
+        105 Jpeg(data: Sized32<'a>),
+        /// As `FromCache`, but a lossy one does not do.
+        106 FromCacheLossless,
+        /// zlib over GLZ.
+        107 ZlibGlzRgb(zlib: ZlibGlz<'a>),
+        /// JPEG and alpha.
+        108 JpegAlpha(jpeg: JpegAlpha<'a>),
+        /// LZ4 (protocol.md §14.4).
+        109 Lz4(data: Sized32<'a>),
+    }
+}
+
+/// An image: `u64` id, `u8` type, `u8` flags, `u32` width, `u32` height, then what the type has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Image<'a> {
+    /// Its id in the pixmap cache.
+    pub id: u64,
+    /// What the client does with it.
+    pub flags: ImageFlags,
+    /// Pixels in a row.
+    pub width: u32,
+    /// Rows.
+    pub height: u32,
+    /// Type and content.
+    pub body: ImageBody<'a>,
+}
+
+impl Image<'_> {
+    /// Bytes of the descriptor.
+    const DESCRIPTOR: usize = 18;
+}
+
+impl<'a> Field<'a> for Image<'a> {
+    const WIRE: &'static str = "u64 id, u8 type, u8 flags ImageFlags, u32 width, u32 height, ImageBody";
+    const MIN: usize = Self::DESCRIPTOR;
+
+    fn read(r: &mut Reader<'a>) -> Result<Self, DecodeError> {
+        let id = u64::read(r)?;
+        let kind = u8::read(r)?;
+        let flags = ImageFlags::read(r)?;
+        let (width, height) = (u32::read(r)?, u32::read(r)?);
+        let body = ImageBody::read_body(kind, r)?;
+        Ok(Self { id, flags, width, height, body })
+    }
+
+    fn write(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+        self.id.write(w)?;
+        self.body.tag().write(w)?;
+        self.flags.write(w)?;
+        self.width.write(w)?;
+        self.height.write(w)?;
+        self.body.write_body(w)
+    }
+
+    fn inline_size(&self) -> usize {
+        Self::DESCRIPTOR.saturating_add(self.body.body_size())
+    }
+
+    fn write_targets(&self, w: &mut Writer<'_>, at: usize) -> Result<(), EncodeError> {
+        self.body.write_body_targets(w, at.saturating_add(Self::DESCRIPTOR))
+    }
+
+    fn targets_size(&self) -> usize {
+        self.body.targets_size()
+    }
+}
+
+impl Sample for Image<'static> {
+    fn sample(s: &mut Sampler) -> Self {
+        Self {
+            id: s.number(),
+            flags: ImageFlags::sample(s),
+            width: u32::sample(s),
+            height: u32::sample(s),
+            body: ImageBody::sample(s),
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! Lists of items that differ in size, so that they cannot be borrowed as a slice.
+
+use core::fmt;
+use core::marker::PhantomData;
+
+use super::list::Count;
+use super::{DecodeError, DecodeErrorKind, EncodeError, Field, Reader, Writer, to_u32, to_usize};
+
+/// Items one after another: where they lie in a body, validated, or as a slice of values to send.
+///
+/// The items may not hold pointers.
+#[derive(Clone, Copy)]
+pub enum Items<'a, T> {
+    /// As they were received; read again, without a way to fail, on each walk.
+    Wire(WireItems<'a>),
+    /// As they are to be sent.
+    Here(&'a [T]),
+}
+
+/// Items that were validated where they lie.
+#[derive(Clone, Copy, Debug)]
+pub struct WireItems<'a> {
+    bytes: &'a [u8],
+    count: usize,
+}
+
+impl<'a, T: Field<'a> + Copy> Items<'a, T> {
+    /// Number of items.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        match self {
+            Self::Wire(wire) => wire.count,
+            Self::Here(items) => items.len(),
+        }
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The items, in order.
+    pub fn iter(&self) -> impl Iterator<Item = T> {
+        let (wire, here) = match *self {
+            Self::Wire(wire) => (wire, [].as_slice()),
+            Self::Here(items) => (WireItems { bytes: &[], count: 0 }, items),
+        };
+        let mut r = Reader::new(wire.bytes);
+        (0..wire.count).map_while(move |_| T::read(&mut r).ok()).chain(here.iter().copied())
+    }
+
+    /// Reads `count` items.
+    pub(crate) fn read(r: &mut Reader<'a>, count: u32, max: usize) -> Result<Self, DecodeError> {
+        let n = to_usize(count);
+        if n > max {
+            return Err(DecodeError::new(DecodeErrorKind::TooMany { count, max: to_u32(max) }));
+        }
+        let mut from = r.clone();
+        for _ in 0..n {
+            T::read(r)?;
+        }
+        let bytes = from.take(r.position().saturating_sub(from.position()))?;
+        Ok(Self::Wire(WireItems { bytes, count: n }))
+    }
+
+    /// Writes the items.
+    pub(crate) fn write(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+        match self {
+            Self::Wire(wire) => w.put(wire.bytes),
+            Self::Here(items) => items.iter().try_for_each(|item| item.write(w)),
+        }
+    }
+
+    /// Bytes of all items.
+    pub(crate) fn size(&self) -> usize {
+        match self {
+            Self::Wire(wire) => wire.bytes.len(),
+            Self::Here(items) => items.iter().fold(0, |sum, item| item.inline_size().saturating_add(sum)),
+        }
+    }
+}
+
+impl<'a, T: Field<'a> + Copy + fmt::Debug> fmt::Debug for Items<'a, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
+    }
+}
+
+impl<'a, T: Field<'a> + Copy + PartialEq> PartialEq for Items<'a, T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other.iter())
+    }
+}
+impl<'a, T: Field<'a> + Copy + Eq> Eq for Items<'a, T> {}
+
+/// A count of type `C` and that many items, at most `MAX`.
+#[derive(Debug)]
+pub struct Repeat<'a, C, T: Field<'a> + Copy, const MAX: usize> {
+    items: Items<'a, T>,
+    count: PhantomData<C>,
+}
+
+impl<'a, C, T: Field<'a> + Copy, const MAX: usize> Repeat<'a, C, T, MAX> {
+    /// A list of these items; encoding fails when there are more than `MAX`.
+    #[must_use]
+    pub const fn new(items: Items<'a, T>) -> Self {
+        Self { items, count: PhantomData }
+    }
+
+    /// The items.
+    #[must_use]
+    pub const fn items(&self) -> Items<'a, T> {
+        self.items
+    }
+}
+
+impl<'a, C, T: Field<'a> + Copy, const MAX: usize> Clone for Repeat<'a, C, T, MAX> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<'a, C, T: Field<'a> + Copy, const MAX: usize> Copy for Repeat<'a, C, T, MAX> {}
+
+impl<'a, C, T: Field<'a> + Copy + PartialEq, const MAX: usize> PartialEq for Repeat<'a, C, T, MAX> {
+    fn eq(&self, other: &Self) -> bool {
+        self.items == other.items
+    }
+}
+impl<'a, C, T: Field<'a> + Copy + Eq, const MAX: usize> Eq for Repeat<'a, C, T, MAX> {}
+
+impl<'a, C: Count, T: Field<'a> + Copy, const MAX: usize> Field<'a> for Repeat<'a, C, T, MAX> {
+    const WIRE: &'static str = "count, then count items";
+    const MIN: usize = C::MIN;
+
+    fn read(r: &mut Reader<'a>) -> Result<Self, DecodeError> {
+        let count: u32 = C::read(r)?.into();
+        Items::read(r, count, MAX).map(Self::new)
+    }
+
+    fn write(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+        let count = self.items.len();
+        if count > MAX {
+            return Err(EncodeError::Count { count });
+        }
+        C::try_from(count).map_err(|_| EncodeError::Count { count })?.write(w)?;
+        self.items.write(w)
+    }
+
+    fn inline_size(&self) -> usize {
+        C::MIN.saturating_add(self.items.size())
+    }
+}
