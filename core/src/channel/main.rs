@@ -11,8 +11,9 @@
 
 use super::{Channel, Common, Heard, Negotiated, PeerError, Poll, Refused, Transmit};
 use crate::limits;
+use crate::proto::caps::MainCaps;
 use crate::proto::common;
-use crate::proto::main::{ClientMessage, MainCaps, MouseModes, ServerMessage};
+use crate::proto::main::{ClientMessage, MouseModes, ServerMessage};
 use crate::time::Millis;
 use crate::wire::EncodeError;
 
