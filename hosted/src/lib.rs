@@ -3,5 +3,12 @@
 pub mod auth;
 pub mod config;
 pub mod png;
+pub mod signals;
 pub mod source;
+pub mod stats;
 pub mod transport;
+pub mod vv;
+
+pub use server::serve;
+
+mod server;

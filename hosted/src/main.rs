@@ -1,3 +1,46 @@
-//! The `sumac` binary.
+//! The `sumac` binary: the command line, the log, the exit status.
 
-fn main() {}
+use std::io::{self, IsTerminal, Write};
+use std::process::ExitCode;
+
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{FromEnvError, LevelFilter};
+
+mod cli;
+
+/// The environment variable that says what is logged, such as `debug` or `sumac::auth=trace`.
+const LOG_VARIABLE: &str = "SUMAC_LOG";
+
+/// Exit status when the server cannot start or go on.
+const FAILED: u8 = 1;
+/// Exit status when the command line (or the environment) is wrong.
+const USAGE: u8 = 2;
+
+fn main() -> ExitCode {
+    let config = match cli::parse(std::env::args_os()) {
+        Ok(config) => config,
+        Err(error) => error.exit(),
+    };
+    if let Err(error) = start_log() {
+        return fail(USAGE, &format!("{LOG_VARIABLE}: {error}"));
+    }
+    match sumac::serve(config) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(FAILED, &format!("{error:#}")),
+    }
+}
+
+/// Logs to stderr, because stdout is for programs that read our figures.
+fn start_log() -> Result<(), FromEnvError> {
+    let builder = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into());
+    let filter = builder.with_env_var(LOG_VARIABLE).from_env()?;
+    let colours = io::stderr().is_terminal();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(colours).init();
+    Ok(())
+}
+
+fn fail(status: u8, message: &str) -> ExitCode {
+    // Nobody is left to be told when stderr is closed.
+    let _ = writeln!(io::stderr(), "sumac: {message}");
+    ExitCode::from(status)
+}

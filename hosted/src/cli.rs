@@ -1,0 +1,381 @@
+//! The command line of the binary, turned into a [`Config`].
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory, Parser, Subcommand};
+use sumac::config::{
+    Config, Frames, ImageCompression, Name, SourceChoice, StreamingVideo, Ticketing, UnixAddress, Uuid, ValueError,
+    VideoCodecs, apply_spice_options, parse_size,
+};
+use sumac::source::Size;
+
+/// A SPICE server.
+///
+/// Without a command it does what `serve` does.
+#[derive(Parser)]
+#[command(name = "sumac", version, args_conflicts_with_subcommands = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    serve: Serve,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve a desktop to SPICE clients such as remote-viewer.
+    Serve(Box<Serve>),
+}
+
+#[derive(Args)]
+struct Serve {
+    /// QEMU's option string, such as "port=5930,disable-ticketing=on"; the options below overrule it.
+    #[arg(long, value_name = "WORDS")]
+    spice: Option<String>,
+    #[command(flatten)]
+    listen: ListenArgs,
+    #[command(flatten)]
+    access: AccessArgs,
+    #[command(flatten)]
+    source: SourceArgs,
+    #[command(flatten)]
+    picture: PictureArgs,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+#[derive(Args)]
+#[command(next_help_heading = "Where clients connect")]
+struct ListenArgs {
+    /// Address or host name to listen on; "::" is every address of this machine [default: 127.0.0.1].
+    #[arg(long, value_name = "ADDR")]
+    addr: Option<String>,
+    /// TCP port, 0 to let the system choose [default: 5900, unless there is a --unix].
+    #[arg(long, value_name = "N")]
+    port: Option<u16>,
+    /// TLS port (not in this build yet).
+    #[arg(long, value_name = "N")]
+    tls_port: Option<u16>,
+    /// UNIX socket; a leading @ makes it abstract.
+    #[arg(long, value_name = "PATH")]
+    unix: Option<OsString>,
+}
+
+#[derive(Args)]
+#[command(next_help_heading = "Who may connect")]
+struct AccessArgs {
+    /// File with the password in its first line [default: a random password is printed].
+    #[arg(long, value_name = "FILE", conflicts_with = "disable_ticketing")]
+    password_file: Option<PathBuf>,
+    /// Let everybody in who reaches the port.
+    #[arg(long)]
+    disable_ticketing: bool,
+    /// Whether wrong passwords slow their sender down [default: on].
+    #[arg(long, value_name = "on|off", value_parser = on_off)]
+    auth_rate: Option<bool>,
+    /// A new viewer ends the sessions of the others.
+    #[arg(long)]
+    exclusive: bool,
+    /// Connection file for remote-viewer, or "none" [default: sumac.vv].
+    #[arg(long, value_name = "PATH|none")]
+    vv: Option<PathBuf>,
+    /// Name of the desktop in the viewer's title [default: Sumac].
+    #[arg(long)]
+    name: Option<Name>,
+    /// UUID of the desktop.
+    #[arg(long)]
+    uuid: Option<Uuid>,
+}
+
+#[derive(Args)]
+#[command(next_help_heading = "What they see")]
+struct SourceArgs {
+    /// Where the pictures come from: test-desktop, frames [default: test-desktop].
+    #[arg(long, value_name = "SOURCE")]
+    source: Option<SourceWord>,
+    /// Size of the picture [default: 1280x720].
+    #[arg(long, value_name = "WxH", value_parser = parse_size)]
+    size: Option<Size>,
+    /// Stop all motion.
+    #[arg(long)]
+    freeze: bool,
+    /// File of raw BGRX pictures, for --source frames.
+    #[arg(long, value_name = "FILE")]
+    frames: Option<PathBuf>,
+    /// Pictures a second from that file; 0 is as fast as they are taken [default: 30].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(..=i64::from(Frames::MAX_RATE)))]
+    rate: Option<u32>,
+    /// Write number and time into a corner of each of these pictures.
+    #[arg(long)]
+    stamp: bool,
+}
+
+#[derive(Args)]
+#[command(next_help_heading = "How it is sent")]
+struct PictureArgs {
+    /// off, auto_glz, auto_lz, quic, glz, lz, lz4 [default: chosen per picture].
+    #[arg(long, value_name = "WORD")]
+    image_compression: Option<ImageCompression>,
+    /// Which regions become video: off, all, filter [default: filter].
+    #[arg(long, value_name = "WORD")]
+    streaming_video: Option<StreamingVideo>,
+    /// Codecs, the most wanted first: h264,mjpeg or gstreamer:h264;spice:mjpeg [default: all].
+    #[arg(long, value_name = "LIST")]
+    video_codecs: Option<VideoCodecs>,
+}
+
+#[derive(Args)]
+#[command(next_help_heading = "What it prints")]
+struct OutputArgs {
+    /// Print a line of figures every second.
+    #[arg(long)]
+    stats: bool,
+    /// PNG file of what is shown: before "ready", on SIGUSR1 and at exit.
+    #[arg(long, value_name = "FILE.png")]
+    write_ref: Option<PathBuf>,
+}
+
+/// The words of `--source`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum SourceWord {
+    TestDesktop,
+    Frames,
+}
+
+/// Reads the command line, program name first. The error knows how to print itself and which exit
+/// status it means; asking for help is one, too.
+pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Config, clap::Error> {
+    let cli = Cli::try_parse_from(args)?;
+    let serve = match cli.command {
+        Some(Command::Serve(serve)) => *serve,
+        None => cli.serve,
+    };
+    serve.into_config().map_err(|message| Cli::command().error(ErrorKind::ValueValidation, message))
+}
+
+impl Serve {
+    fn into_config(self) -> Result<Config, String> {
+        let mut config = Config::default();
+        if let Some(words) = &self.spice {
+            apply_spice_options(words, &mut config).map_err(|error| format!("--spice: {error}"))?;
+        }
+        self.listen.apply(&mut config)?;
+        self.access.apply(&mut config);
+        self.source.apply(&mut config)?;
+        self.picture.apply(&mut config);
+        self.output.apply(&mut config);
+        Ok(config)
+    }
+}
+
+impl ListenArgs {
+    fn apply(self, config: &mut Config) -> Result<(), String> {
+        if self.tls_port.is_some() {
+            return Err("--tls-port: TLS is not in this build yet; it has --port and --unix".into());
+        }
+        let listen = &mut config.listen;
+        listen.port = self.port.or(listen.port);
+        if let Some(unix) = self.unix {
+            listen.unix = Some(UnixAddress::from(unix.as_os_str()));
+        }
+        if let Some(addr) = self.addr {
+            if listen.tcp_port().is_none() {
+                return Err("--addr: there is no TCP port; add --port N to have one beside the UNIX socket".into());
+            }
+            listen.addr = addr;
+        }
+        Ok(())
+    }
+}
+
+impl AccessArgs {
+    fn apply(self, config: &mut Config) {
+        if self.disable_ticketing {
+            config.ticketing = Ticketing::Disabled;
+        }
+        if let Some(file) = self.password_file {
+            config.ticketing = Ticketing::File(file);
+        }
+        config.auth_rate = self.auth_rate.unwrap_or(config.auth_rate);
+        config.exclusive = self.exclusive;
+        if let Some(path) = self.vv {
+            config.vv = Some(path).filter(|path| path.as_os_str() != "none");
+        }
+        config.name = self.name.unwrap_or_default();
+        config.uuid = self.uuid;
+    }
+}
+
+impl SourceArgs {
+    fn apply(self, config: &mut Config) -> Result<(), String> {
+        config.size = self.size.unwrap_or(config.size);
+        config.freeze = self.freeze;
+        config.source = match (self.source, self.frames) {
+            (Some(SourceWord::Frames), None) => return Err("--source frames needs --frames FILE".into()),
+            (Some(SourceWord::TestDesktop), Some(_)) => return Err("--frames needs --source frames".into()),
+            (_, Some(file)) => {
+                let rate = self.rate.unwrap_or(Frames::DEFAULT_RATE);
+                SourceChoice::Frames(Frames { file, rate, stamp: self.stamp })
+            }
+            (_, None) if self.rate.is_some() => return Err("--rate needs --source frames".into()),
+            (_, None) if self.stamp => return Err("--stamp needs --source frames".into()),
+            (_, None) => SourceChoice::TestDesktop,
+        };
+        Ok(())
+    }
+}
+
+impl PictureArgs {
+    fn apply(self, config: &mut Config) {
+        config.image_compression = self.image_compression.unwrap_or(config.image_compression);
+        config.streaming_video = self.streaming_video.unwrap_or(config.streaming_video);
+        if let Some(codecs) = self.video_codecs {
+            config.video_codecs = codecs;
+        }
+    }
+}
+
+impl OutputArgs {
+    fn apply(self, config: &mut Config) {
+        config.stats = self.stats;
+        config.write_ref = self.write_ref;
+    }
+}
+
+impl FromStr for SourceWord {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        match text {
+            "test-desktop" => Ok(Self::TestDesktop),
+            "frames" => Ok(Self::Frames),
+            _ => Err(ValueError::Invalid { value: text.into(), expected: "one of test-desktop, frames".into() }),
+        }
+    }
+}
+
+fn on_off(text: &str) -> Result<bool, ValueError> {
+    match text {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        _ => Err(ValueError::Invalid { value: text.into(), expected: "on or off".into() }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(line: &str) -> Result<Config, clap::Error> {
+        parse(line.split_whitespace().map(OsString::from))
+    }
+
+    fn config(line: &str) -> Config {
+        parsed(line).unwrap_or_else(|error| panic!("{line}: {error}"))
+    }
+
+    /// The first line of the message; the status must be that of a usage error.
+    fn error(line: &str) -> String {
+        let error = parsed(line).map(|_| ()).expect_err(line);
+        assert_eq!(error.exit_code(), 2, "{line}");
+        error.to_string().lines().next().unwrap_or_default().to_owned()
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_bare_command_serves_with_the_defaults() {
+        for line in ["sumac", "sumac serve"] {
+            assert_eq!(format!("{:?}", config(line)), format!("{:?}", Config::default()));
+        }
+        for line in ["sumac --port 7", "sumac serve --port 7"] {
+            assert_eq!(config(line).listen.tcp_port(), Some(7));
+        }
+    }
+
+    #[test]
+    fn ports_and_sockets_replace_the_default_port() {
+        for (line, port, unix) in [
+            ("sumac --unix /run/s", None, Some("/run/s")),
+            ("sumac --unix @s --port 0", Some(0), Some("@s")),
+            ("sumac --spice unix=on,addr=/run/s", None, Some("/run/s")),
+            ("sumac --spice unix=on,addr=/run/s --port 1", Some(1), Some("/run/s")),
+            ("sumac --spice port=1 --port 2", Some(2), None),
+            ("sumac --spice port=1 --unix /run/s", Some(1), Some("/run/s")),
+        ] {
+            let listen = config(line).listen;
+            assert_eq!(listen.tcp_port(), port, "{line}");
+            assert_eq!(listen.unix.map(|unix| unix.to_string()).as_deref(), unix, "{line}");
+        }
+    }
+
+    #[test]
+    fn who_may_connect() {
+        let with = |line: &str| format!("{:?}", config(line).ticketing);
+        assert_eq!(with("sumac --disable-ticketing"), "Disabled");
+        assert_eq!(with("sumac --password-file pw"), "File(\"pw\")");
+        assert_eq!(with("sumac --spice disable-ticketing=on --password-file pw"), "File(\"pw\")");
+        assert_eq!(with("sumac --spice password=x --disable-ticketing"), "Disabled");
+        assert!(!config("sumac --auth-rate off").auth_rate);
+        assert!(config("sumac --exclusive").exclusive);
+        assert_eq!(config("sumac --vv none").vv, None);
+        assert_eq!(config("sumac --vv ./none").vv, Some("./none".into()));
+    }
+
+    #[test]
+    fn what_they_see() {
+        let frames = |rate, stamp| SourceChoice::Frames(Frames { file: "f".into(), rate, stamp });
+        assert_eq!(config("sumac --frames f").source, frames(30, false));
+        assert_eq!(config("sumac --source frames --frames f --rate 0 --stamp").source, frames(0, true));
+        assert_eq!(config("sumac --frames f --rate 1000").source, frames(1000, false));
+        assert_eq!(config("sumac --source test-desktop --freeze").source, SourceChoice::TestDesktop);
+        assert_eq!(config("sumac --size 640x480").size, Size { width: 640, height: 480 });
+    }
+
+    #[test]
+    fn what_it_prints() {
+        let config = config("sumac --stats --write-ref a.png");
+        assert_eq!((config.stats, config.write_ref), (true, Some("a.png".into())));
+    }
+
+    #[test]
+    fn usage_errors_name_the_thing() {
+        for (line, expected) in [
+            ("sumac --spice prot=1", "error: --spice: unknown word 'prot'; supported are "),
+            ("sumac --spice tls-port=1", "error: --spice: 'tls-port' is a word of QEMU's that is not in this build"),
+            ("sumac --tls-port 5901", "error: --tls-port: TLS is not in this build yet; it has --port and --unix"),
+            ("sumac --port 65536", "error: invalid value '65536' for '--port <N>': "),
+            ("sumac --unix s --addr ::1", "error: --addr: there is no TCP port; add --port N"),
+            ("sumac --size 0x0", "error: invalid value '0x0' for '--size <WxH>': '0x0' is not a size like 1280x720"),
+            ("sumac --source frames", "error: --source frames needs --frames FILE"),
+            ("sumac --source test-desktop --frames f", "error: --frames needs --source frames"),
+            ("sumac --rate 30", "error: --rate needs --source frames"),
+            ("sumac --stamp", "error: --stamp needs --source frames"),
+            ("sumac --frames f --rate 1001", "error: invalid value '1001' for '--rate <N>': 1001 is not in 0..=1000"),
+            ("sumac --source x", "error: invalid value 'x' for '--source <SOURCE>': 'x' is not one of test-desktop"),
+            ("sumac --auth-rate maybe", "error: invalid value 'maybe' for '--auth-rate <on|off>': 'maybe' is not on"),
+            ("sumac --video-codecs av2", "error: invalid value 'av2' for '--video-codecs <LIST>': 'av2' is not a"),
+            ("sumac --image-compression quic", "error: invalid value 'quic' for '--image-compression <WORD>': 'quic'"),
+            ("sumac --password-file p --disable-ticketing", "error: the argument '--password-file <FILE>' cannot be"),
+            ("sumac --uuid 1", "error: invalid value '1' for '--uuid <UUID>': '1' is not a UUID like"),
+            ("sumac --colour", "error: unexpected argument '--colour' found"),
+            ("sumac paint", "error: unrecognized subcommand 'paint'"),
+        ] {
+            let message = error(line);
+            assert!(message.starts_with(expected), "{line}: {message}");
+        }
+    }
+
+    #[test]
+    fn help_and_version_are_not_failures() {
+        for line in ["sumac --help", "sumac serve --help", "sumac --version"] {
+            assert_eq!(parsed(line).map(|_| ()).expect_err(line).exit_code(), 0);
+        }
+    }
+}

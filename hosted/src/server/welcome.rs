@@ -1,0 +1,69 @@
+//! What the operator gets at start: the password, the connection file, and a few words on stderr.
+
+use std::io::{self, Write};
+use std::time::Instant;
+
+use crate::auth::{Password, TicketCheck};
+use crate::config::{Config, Ticketing};
+use crate::transport::Listeners;
+use crate::vv::{self, Target};
+
+/// The password of this run, and whether the operator has to be told.
+pub(super) struct Access {
+    password: Option<Password>,
+    made_up: bool,
+}
+
+impl Access {
+    /// Reads or makes the password.
+    pub(super) fn prepare(ticketing: &Ticketing) -> anyhow::Result<Self> {
+        let password = match ticketing {
+            Ticketing::Disabled => None,
+            Ticketing::Generated => Some(Password::generate()?),
+            Ticketing::Password(password) => Some(password.clone()),
+            Ticketing::File(path) => Some(Password::from_file(path)?),
+        };
+        Ok(Self { password, made_up: matches!(ticketing, Ticketing::Generated) })
+    }
+
+    /// What clients must know.
+    pub(super) fn ticket_check(&self, now: Instant) -> TicketCheck {
+        match &self.password {
+            Some(password) => TicketCheck::password(password.clone(), None, now),
+            None => TicketCheck::disabled(),
+        }
+    }
+}
+
+/// Writes the connection file (failing to is only a warning), then tells how to connect.
+pub(super) fn welcome(config: &Config, access: &Access, listeners: &Listeners) {
+    let target = Target::choose(listeners.tcp_addresses(), listeners.unix_address());
+    let file = config.vv.as_deref().filter(|path| match &target {
+        None => {
+            tracing::warn!("no connection file: it cannot name the socket");
+            false
+        }
+        Some(target) => match vv::write(path, target, access.password.as_ref(), config.name.as_str()) {
+            Ok(()) => true,
+            Err(error) => {
+                tracing::warn!(path = %path.display(), %error, "cannot write the connection file");
+                false
+            }
+        },
+    });
+    let mut text = format!("{} listens on {}\n", config.name.as_str(), places(listeners));
+    if let Some(password) = access.password.as_ref().filter(|_| access.made_up) {
+        text.push_str(&format!("password for this run: {}\n", password.reveal()));
+    }
+    if let Some(file) = file {
+        text.push_str(&format!("connect with: remote-viewer {}\n", file.display()));
+    }
+    // Whoever closed stderr does not want to know.
+    let _ = io::stderr().write_all(text.as_bytes());
+}
+
+fn places(listeners: &Listeners) -> String {
+    let tcp = listeners.tcp_addresses().iter().map(ToString::to_string);
+    let unix = listeners.unix_address().map(ToString::to_string);
+    tcp.chain(unix).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,152 @@
+//! The contract of the command line: which sockets open, what is printed where, exit statuses.
+
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+use rustix::process::Signal;
+
+use crate::sumac::{Sumac, run};
+
+#[test]
+fn ready_names_the_port_that_the_system_chose_and_it_is_open() {
+    let sumac = Sumac::start(&["serve", "--port", "0"]);
+    assert_ne!(sumac.told("port"), "0");
+    assert_eq!(sumac.told("addr"), format!("127.0.0.1:{}", sumac.told("port")));
+    assert_eq!((sumac.told("unix"), sumac.told("size")), ("-", "1280x720"));
+    TcpStream::connect(sumac.told("addr")).unwrap();
+}
+
+#[test]
+fn all_sockets_are_open_when_it_is_ready() {
+    let sumac = Sumac::start(&["--port", "0", "--unix", "s", "--addr", "::"]);
+    for address in sumac.told("addr").split(',') {
+        let port = address.rsplit(':').next().unwrap();
+        assert_eq!(port, sumac.told("port"));
+    }
+    TcpStream::connect(("127.0.0.1", sumac.told("port").parse().unwrap())).unwrap();
+    UnixStream::connect(sumac.dir().join("s")).unwrap();
+}
+
+#[test]
+fn a_unix_socket_alone_opens_no_tcp_and_is_removed_at_the_end() {
+    let sumac = Sumac::start(&["--unix", "s", "--vv", "none"]);
+    assert_eq!((sumac.told("addr"), sumac.told("port"), sumac.told("unix")), ("-", "0", "s"));
+    UnixStream::connect(sumac.dir().join("s")).unwrap();
+    let ended = sumac.end(Signal::TERM);
+    assert_eq!(ended.status.code(), Some(0));
+    assert!(!ended.dir.path().join("s").exists());
+}
+
+#[test]
+fn qemus_option_string_opens_the_same_sockets() {
+    let sumac = Sumac::start(&["--spice", "unix=on,addr=s,disable-ticketing=on,image-compression=off"]);
+    assert_eq!((sumac.told("addr"), sumac.told("unix")), ("-", "s"));
+    assert!(!sumac.err().contains("password"), "{}", sumac.err());
+}
+
+#[test]
+fn the_last_lines_come_at_sigterm_and_sigint() {
+    for signal in [Signal::TERM, Signal::INT] {
+        let ended = Sumac::start(&["--port", "0"]).end(signal);
+        assert_eq!(ended.status.code(), Some(0), "{ended:?}");
+        let lines: Vec<_> = ended.out.lines().collect();
+        let [stat, summary] = lines[..] else { panic!("{ended:?}") };
+        assert!(stat.starts_with("stat ") && summary.starts_with("summary {"), "{ended:?}");
+        assert!(ended.took < Duration::from_secs(2), "{ended:?}");
+    }
+}
+
+#[test]
+fn stats_come_every_second() {
+    let mut sumac = Sumac::start(&["--port", "0", "--stats"]);
+    assert!(sumac.line().starts_with("stat t="));
+    assert!(sumac.line().starts_with("stat t="));
+}
+
+#[test]
+fn a_client_that_never_speaks_does_not_delay_the_end() {
+    let sumac = Sumac::start(&["--port", "0"]);
+    let _silent = TcpStream::connect(sumac.told("addr")).unwrap();
+    let ended = sumac.end(Signal::TERM);
+    assert_eq!(ended.status.code(), Some(0));
+    assert!(ended.took < Duration::from_secs(2), "{ended:?}");
+}
+
+#[test]
+fn the_connection_file_is_private_and_holds_what_was_printed() {
+    let sumac = Sumac::start(&["--port", "0"]);
+    let err = sumac.err();
+    let password = err.lines().find_map(|line| line.strip_prefix("password for this run: "));
+    let password = password.expect("a password is printed");
+    let path = sumac.dir().join("sumac.vv");
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    for line in [
+        "[virt-viewer]".to_owned(),
+        "type=spice".to_owned(),
+        "host=127.0.0.1".to_owned(),
+        format!("port={}", sumac.told("port")),
+        format!("password={password}"),
+        "title=Sumac".to_owned(),
+    ] {
+        assert!(text.lines().any(|found| found == line), "no {line} in {text}");
+    }
+}
+
+#[test]
+fn a_connection_file_that_cannot_be_written_is_a_warning() {
+    let sumac = Sumac::start(&["--port", "0", "--vv", "/nonexistent/a.vv"]);
+    let ended = sumac.end(Signal::TERM);
+    assert_eq!(ended.status.code(), Some(0));
+    assert!(ended.err.contains("cannot write the connection file") && ended.err.contains("/nonexistent/a.vv"));
+}
+
+#[test]
+fn a_given_password_is_not_printed() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("pw");
+    std::fs::write(&path, "hunter2\n").unwrap();
+    let sumac = Sumac::start(&["--port", "0", "--password-file", path.to_str().unwrap()]);
+    let ended = sumac.end(Signal::TERM);
+    assert!(!format!("{ended:?}").contains("hunter2"), "{ended:?}");
+    let vv = std::fs::read_to_string(ended.dir.path().join("sumac.vv")).unwrap();
+    assert!(vv.contains("password=hunter2\n"));
+}
+
+#[test]
+fn what_fails_at_run_time_is_named_with_status_1() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    for (args, message) in [
+        (&["--port", &port][..], format!("sumac: cannot listen on 127.0.0.1:{port}: Address already in use")),
+        (
+            &["--password-file", "/nonexistent/pw", "--port", "0"],
+            "sumac: password file /nonexistent/pw: No such".into(),
+        ),
+        (&["--addr", "no such host", "--port", "0"], "sumac: cannot find the address 'no such host': ".into()),
+        (&["--unix", "/nonexistent/s"], "sumac: cannot listen on /nonexistent/s: No such file".into()),
+    ] {
+        let ended = run(args);
+        assert_eq!(ended.status.code(), Some(1), "{ended:?}");
+        assert_eq!(ended.out, "", "nothing on stdout without a server");
+        assert!(ended.err.contains(&message), "{args:?}: {}", ended.err);
+    }
+}
+
+#[test]
+fn what_is_wrong_with_the_command_line_is_named_with_status_2() {
+    for (args, message) in [
+        (&["--spice", "prot=5900"][..], "unknown word 'prot'"),
+        (&["--spice", "sasl=on"], "'sasl' is a word of QEMU's that is not in this build yet"),
+        (&["--tls-port", "1"], "TLS is not in this build yet"),
+        (&["--video-codecs", "vp9"], "'vp9' is not in this build yet; it has "),
+        (&["--nonsense"], "unexpected argument '--nonsense'"),
+    ] {
+        let ended = run(args);
+        assert_eq!(ended.status.code(), Some(2), "{ended:?}");
+        assert_eq!(ended.out, "", "{args:?}");
+        assert!(ended.err.contains(message), "{args:?}: {}", ended.err);
+    }
+}

@@ -1,0 +1,5 @@
+//! Tests of the `sumac` binary from outside.
+#![expect(clippy::expect_used, clippy::panic, reason = "in a test's helper they mean that the test failed")]
+
+mod command;
+mod sumac;

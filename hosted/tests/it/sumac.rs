@@ -1,0 +1,122 @@
+//! A `sumac` process that cannot outlive its test.
+
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+/// Longer than anything here takes; a test that hangs fails.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A running server. Its stderr goes to a file, so that it never waits for a reader.
+pub(crate) struct Sumac {
+    child: Child,
+    out: BufReader<ChildStdout>,
+    pub(crate) ready: String,
+    dir: Arc<TempDir>,
+}
+
+/// What a process that has ended left behind.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) status: ExitStatus,
+    /// What it wrote to stdout after the ready line.
+    pub(crate) out: String,
+    pub(crate) err: String,
+    pub(crate) took: Duration,
+    /// Its working directory.
+    pub(crate) dir: Arc<TempDir>,
+}
+
+impl Sumac {
+    /// Starts it in a directory of its own and waits for the first line on stdout.
+    pub(crate) fn start(args: &[&str]) -> Self {
+        let dir = Arc::new(tempfile::tempdir().expect("temporary directory"));
+        let mut child = command(args, dir.path()).stdout(Stdio::piped()).spawn().expect("sumac starts");
+        let mut out = BufReader::new(child.stdout.take().expect("stdout is piped"));
+        let mut ready = String::new();
+        out.read_line(&mut ready).expect("stdout is text");
+        let sumac = Self { child, out, ready: ready.trim_end().to_owned(), dir };
+        assert!(sumac.ready.starts_with("ready "), "first line {:?}, stderr {}", sumac.ready, sumac.err());
+        sumac
+    }
+
+    /// Its working directory.
+    pub(crate) fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// The value of `name` in the ready line.
+    pub(crate) fn told(&self, name: &str) -> &str {
+        let pair = self.ready.split(' ').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
+        pair.unwrap_or_else(|| panic!("no {name} in {}", self.ready))
+    }
+
+    /// The next line on stdout.
+    pub(crate) fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.out.read_line(&mut line).expect("stdout is text");
+        line
+    }
+
+    /// What it wrote to stderr so far.
+    pub(crate) fn err(&self) -> String {
+        std::fs::read_to_string(self.dir.path().join("stderr")).unwrap_or_default()
+    }
+
+    /// Sends `signal` and waits for the end.
+    pub(crate) fn end(mut self, signal: Signal) -> Ended {
+        let start = Instant::now();
+        kill_process(Pid::from_child(&self.child), signal).expect("the process is there");
+        let status = wait(&mut self.child);
+        let took = start.elapsed();
+        let mut out = String::new();
+        self.out.read_to_string(&mut out).expect("stdout is text");
+        Ended { status, out, err: self.err(), took, dir: Arc::clone(&self.dir) }
+    }
+}
+
+impl Drop for Sumac {
+    fn drop(&mut self) {
+        // Already gone after `end`.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Runs it to its end, which must come by itself.
+pub(crate) fn run(args: &[&str]) -> Ended {
+    let dir = Arc::new(tempfile::tempdir().expect("temporary directory"));
+    let start = Instant::now();
+    let mut child = command(args, dir.path()).stdout(Stdio::piped()).spawn().expect("sumac starts");
+    let status = wait(&mut child);
+    let mut out = String::new();
+    child.stdout.take().expect("stdout is piped").read_to_string(&mut out).expect("stdout is text");
+    let err = std::fs::read_to_string(dir.path().join("stderr")).unwrap_or_default();
+    Ended { status, out, err, took: start.elapsed(), dir }
+}
+
+fn command(args: &[&str], dir: &Path) -> Command {
+    let err = std::fs::File::create(dir.join("stderr")).expect("file for stderr");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sumac"));
+    command.args(args).current_dir(dir).env_remove("SUMAC_LOG").stdin(Stdio::null()).stderr(err);
+    command
+}
+
+fn wait(child: &mut Child) -> ExitStatus {
+    let start = Instant::now();
+    loop {
+        if let Some(status) = child.try_wait().expect("a child can be waited for") {
+            return status;
+        }
+        if start.elapsed() > PATIENCE {
+            let _ = child.kill();
+            panic!("sumac did not end");
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
