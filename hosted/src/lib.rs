@@ -2,6 +2,7 @@
 
 pub mod auth;
 pub mod config;
+pub mod plan;
 pub mod png;
 pub mod signals;
 pub mod source;

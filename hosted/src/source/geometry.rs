@@ -35,6 +35,16 @@ impl Rect {
         self.width == 0 || self.height == 0
     }
 
+    /// How many pixels are in it.
+    pub fn area(self) -> u64 {
+        u64::from(self.width) * u64::from(self.height)
+    }
+
+    /// Whether every pixel of `inner` is in it.
+    pub fn contains(self, inner: Rect) -> bool {
+        inner.x >= self.x && inner.y >= self.y && inner.right() <= self.right() && inner.bottom() <= self.bottom()
+    }
+
     /// The pixels that are in both, if any.
     pub fn intersect(self, other: Rect) -> Option<Rect> {
         let x = self.x.max(other.x);
