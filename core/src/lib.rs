@@ -22,5 +22,6 @@ pub mod wire;
 pub mod channel;
 pub mod image;
 pub mod limits;
+pub mod link;
 pub mod proto;
 pub mod time;

@@ -27,6 +27,12 @@ pub const AGENT_CHUNK: usize = 2048;
 /// AGENT_DATA messages a client may have on the way.
 pub const AGENT_TOKENS: u32 = 10;
 
+/// Milliseconds from connecting to an open channel; the reference waits forever.
+pub const LINK_WAIT_MS: u64 = 10_000;
+/// Bytes behind a link header, before authentication; the reference's limit.
+pub const LINK_BODY: usize = 4096;
+/// Responses of one SASL exchange, before authentication; mechanisms need up to 5.
+pub const SASL_ROUNDS: u32 = 16;
 /// Capability words of one kind in a link message, before authentication; one is in use.
 pub const CAP_WORDS: usize = 1024;
 /// Bytes of a SASL mechanism list (client role); spice-gtk has the same.

@@ -119,16 +119,16 @@ message! {
 message! {
     /// SASL steps 3 and 5: the client's part of the mechanism.
     6 pub struct SaslResponse<'a> {
-        /// Nothing, or data and a trailing NUL that counts.
-        data: Counted<'a, u32, u8, { limits::SASL_DATA }>,
+        /// Nothing, or bytes.
+        data: SaslData<'a>,
     }
 }
 
 message! {
     /// SASL step 4: the server's part of the mechanism.
     5 pub struct SaslChallenge<'a> {
-        /// Nothing, or data and a trailing NUL that counts.
-        data: Counted<'a, u32, u8, { limits::SASL_DATA }>,
+        /// Nothing, or bytes.
+        data: SaslData<'a>,
         /// 1 when the mechanism is complete, 0 when the client must go on.
         complete: u8,
     }
@@ -228,6 +228,41 @@ impl<'a> Field<'a> for Caps<'a> {
 
     fn targets_size(&self) -> usize {
         size_of_val(self.common.0).saturating_add(size_of_val(self.channel.0))
+    }
+}
+
+/// One side's part of a SASL mechanism: nothing, or bytes and a NUL that the length counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SaslData<'a>(pub Option<&'a [u8]>);
+
+impl<'a> Field<'a> for SaslData<'a> {
+    const WIRE: &'static str = "u32 length, 0 = nothing, else that many bytes of which the last is NUL";
+    const MIN: usize = 4;
+
+    fn read(r: &mut Reader<'a>) -> Result<Self, DecodeError> {
+        let bytes: Counted<'a, u32, u8, { limits::SASL_DATA }> = Counted::read(r)?;
+        Ok(Self(bytes.items().split_last().map(|(_, data)| data)))
+    }
+
+    fn write(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+        let Some(data) = self.0 else { return 0u32.write(w) };
+        let count = data.len().saturating_add(1);
+        if count > limits::SASL_DATA {
+            return Err(EncodeError::Count { count });
+        }
+        to_u32(count).write(w)?;
+        w.put(data)?;
+        w.put(&[0])
+    }
+
+    fn inline_size(&self) -> usize {
+        self.0.map_or(Self::MIN, |data| data.len().saturating_add(Self::MIN).saturating_add(1))
+    }
+}
+
+impl Sample for SaslData<'static> {
+    fn sample(s: &mut Sampler) -> Self {
+        Self((s.below(4) != 0).then(|| s.bytes(40)))
     }
 }
 
