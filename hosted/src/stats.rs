@@ -113,8 +113,9 @@ impl fmt::Display for Ready {
         let port = self.tcp.first().map_or(0, SocketAddr::port);
         let tcp: Vec<_> = self.tcp.iter().map(SocketAddr::to_string).collect();
         let tcp = if tcp.is_empty() { "-".to_owned() } else { tcp.join(",") };
-        // Escaped, because a path may hold anything and this is one line.
-        let unix = self.unix.as_ref().map_or("-".to_owned(), |unix| unix.to_string().escape_debug().to_string());
+        // Escaped, because a path may hold anything and this is one line, cut at its spaces.
+        let escaped = |unix: &UnixAddress| unix.to_string().escape_debug().to_string().replace(' ', "\\x20");
+        let unix = self.unix.as_ref().map_or("-".to_owned(), escaped);
         let (pid, Size { width, height }, codecs) = (std::process::id(), self.size, &self.codecs);
         write!(f, "ready pid={pid} port={port} tls_port=0 unix={unix} addr={tcp} size={width}x{height} codecs={codecs}")
     }
@@ -284,9 +285,9 @@ mod tests {
 
     #[test]
     fn a_path_cannot_break_the_line() {
-        let unix = Some(UnixAddress::Path("/a\nready x".into()));
+        let unix = Some(UnixAddress::Path("/a\nready port=7".into()));
         let line = Ready { unix, tcp: Vec::new(), ..ready() }.to_string();
-        assert_eq!(line.lines().count(), 1);
+        assert_eq!((line.lines().count(), value(&line, "unix")), (1, "/a\\nready\\x20port=7"));
         assert_eq!((value(&line, "addr"), value(&line, "port")), ("-", "0"));
     }
 

@@ -14,9 +14,9 @@ use super::sys::Rsa;
 /// Size of a ticket key, in bits.
 pub(super) const KEY_BITS: usize = 1024;
 /// Size of the public key in a link reply: a DER SubjectPublicKeyInfo.
-pub(super) const PUBLIC_KEY_BYTES: usize = KEY_BITS / 8 + 34;
+pub const PUBLIC_KEY_BYTES: usize = KEY_BITS / 8 + 34;
 /// Size of the encrypted ticket that a client sends.
-pub(super) const ENCRYPTED_TICKET_BYTES: usize = KEY_BITS / 8;
+pub const ENCRYPTED_TICKET_BYTES: usize = KEY_BITS / 8;
 
 /// Keys kept ready: the links that one viewer opens at once.
 const STOCK: usize = 8;
@@ -161,6 +161,29 @@ mod tests {
         for garbage in [[0; 128], [0xff; 128], [1; 128]] {
             assert!(matches!(TicketKey::generate().unwrap().decrypt(&garbage), Err(Undecryptable)));
         }
+    }
+
+    /// What another implementation encrypts; `None` without it.
+    fn encrypt_with_openssl(public_key: &[u8], plain: &[u8]) -> Option<Vec<u8>> {
+        let dir = tempfile::tempdir().unwrap();
+        let (key, input) = (dir.path().join("key"), dir.path().join("plain"));
+        std::fs::write(&key, public_key).unwrap();
+        std::fs::write(&input, plain).unwrap();
+        let mut openssl = std::process::Command::new("openssl");
+        openssl.args(["pkeyutl", "-encrypt", "-pubin", "-keyform", "DER", "-pkeyopt", "rsa_padding_mode:oaep"]);
+        openssl.arg("-inkey").arg(key).arg("-in").arg(input);
+        Some(openssl.output().ok().filter(|output| output.status.success())?.stdout)
+    }
+
+    #[test]
+    fn decrypts_what_openssl_encrypts() {
+        let key = TicketKey::generate().unwrap();
+        let Some(encrypted) = encrypt_with_openssl(key.public_key(), b"secret\0") else {
+            println!("SKIPPED: openssl(1) is not here or too old");
+            return;
+        };
+        let encrypted = encrypted.try_into().expect("128 bytes");
+        assert_eq!(key.decrypt(&encrypted).unwrap().as_bytes(), b"secret\0");
     }
 
     #[tokio::test]

@@ -9,8 +9,7 @@ use std::time::{Duration, Instant};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-use super::keys::Plaintext;
-use super::keys::Undecryptable;
+use super::keys::{Plaintext, Undecryptable};
 use super::password::{MAX_PASSWORD_BYTES, Password};
 
 /// What a client must know to get in.

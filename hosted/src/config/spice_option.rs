@@ -3,6 +3,8 @@
 //! Words and escapes are QEMU's: a comma ends a value, `,,` is a comma in it, a boolean word without
 //! a value means `on`, the last of several equal words wins. A word that QEMU knows and this build
 //! does not serve is an error, unless its value asks for nothing (`sasl=off`).
+//!
+//! As in QEMU, `password=` can be seen by everybody who may list processes; a file is safer.
 
 use std::ffi::OsStr;
 use std::str::FromStr;
