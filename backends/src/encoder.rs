@@ -84,6 +84,14 @@ pub struct Tuning {
     pub fps: u32,
 }
 
+/// A quality at which text and pictures cannot be told from the source at a glance (38 dB), at 30
+/// frames per second.
+impl Default for Tuning {
+    fn default() -> Self {
+        Self { rate: Rate::Quality(90), fps: 30 }
+    }
+}
+
 /// What the encoder aims at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rate {
@@ -144,8 +152,8 @@ pub struct Packet {
     pub damage: Rect,
     /// Whether it is decodable without any earlier packet.
     pub keyframe: bool,
-    /// Pixels per row of the coded picture. More than the region's where the codec needs even
-    /// sizes: then the region's last column is repeated.
+    /// Pixels per row of the coded picture. Up to 15 more than the region's, where the codec needs
+    /// even sizes or has a smallest one: then the region's last column is repeated.
     pub width: u32,
     /// Rows of the coded picture, likewise.
     pub height: u32,

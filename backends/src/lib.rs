@@ -16,6 +16,7 @@
 //! A directory with `mod.rs` and, for its `unsafe`, `sys.rs`; one line in [`registry::backends`];
 //! and a test that runs [`conformance::check_backend`] on it. Nothing above this package changes.
 
+pub mod bitstream;
 pub mod buffer;
 pub mod conformance;
 pub mod dmabuf;

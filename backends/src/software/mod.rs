@@ -6,9 +6,11 @@ use crate::{
     dmabuf::{Fourcc, MOD_LINEAR},
 };
 
+mod h264;
 pub mod jpeg;
 mod mjpeg;
 mod pixels;
+mod yuv420;
 
 pub use jpeg::Jpeg;
 
@@ -24,7 +26,7 @@ impl Backend for Software {
     }
 
     fn probe(&self) -> Vec<Report> {
-        let encoders = vec![mjpeg::offer()];
+        let encoders = vec![h264::offer(), mjpeg::offer()];
         vec![Report { backend: NAME, device: None, encoders: Ok(encoders) }]
     }
 
@@ -32,6 +34,7 @@ impl Backend for Software {
         want.check(NAME, like)?;
         match want.codec {
             Codec::Mjpeg => Ok(Inline::boxed(want, mjpeg::Mjpeg::open(want)?)),
+            Codec::H264 => Ok(Inline::boxed(want, h264::H264::open(want)?)),
             codec => Err(BackendError::Unsupported { backend: NAME, what: codec.to_string() }),
         }
     }

@@ -1,0 +1,161 @@
+//! H.264 and HEVC in Annex B form: NAL units behind start codes.
+
+/// The NAL units of a byte stream, without start codes and the zero bytes that may follow a unit.
+/// Bytes before the first start code are skipped.
+pub fn nal_units(stream: &[u8]) -> NalUnits<'_> {
+    NalUnits { rest: start_code(stream).map_or(&[], |(_, after)| &stream[after..]) }
+}
+
+/// See [`nal_units`].
+#[derive(Clone, Debug)]
+pub struct NalUnits<'a> {
+    /// Behind a start code, or empty.
+    rest: &'a [u8],
+}
+
+impl<'a> Iterator for NalUnits<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        while !self.rest.is_empty() {
+            let (end, after) = start_code(self.rest).unwrap_or((self.rest.len(), self.rest.len()));
+            let unit = &self.rest[..end];
+            self.rest = &self.rest[after..];
+            let len = unit.iter().rposition(|b| *b != 0).map_or(0, |last| last + 1);
+            if len > 0 {
+                return Some(&unit[..len]);
+            }
+        }
+        None
+    }
+}
+
+/// What an access unit is made of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AccessUnit {
+    /// Slices of a coded picture, of any kind.
+    pub slices: usize,
+    /// All slices belong to an instantaneous decoder refresh (H.264 IDR; HEVC IDR, BLA or CRA).
+    pub keyframe: bool,
+    /// All the parameter sets that the codec has are there.
+    pub parameter_sets: bool,
+    /// An access unit delimiter is there.
+    pub delimiter: bool,
+}
+
+impl AccessUnit {
+    /// Reads an H.264 access unit.
+    pub fn h264(stream: &[u8]) -> Self {
+        let (mut sps, mut pps, mut idr) = (false, false, 0);
+        let mut found = Self::default();
+        for unit in nal_units(stream) {
+            match unit[0] & 0x1f {
+                1 => found.slices += 1,
+                5 => {
+                    found.slices += 1;
+                    idr += 1;
+                }
+                7 => sps = true,
+                8 => pps = true,
+                9 => found.delimiter = true,
+                _ => {}
+            }
+        }
+        found.keyframe = idr > 0 && idr == found.slices;
+        found.parameter_sets = sps && pps;
+        found
+    }
+
+    /// Reads an HEVC access unit.
+    pub fn hevc(stream: &[u8]) -> Self {
+        let (mut vps, mut sps, mut pps, mut random) = (false, false, false, 0);
+        let mut found = Self::default();
+        for unit in nal_units(stream) {
+            match (unit[0] >> 1) & 0x3f {
+                0..=15 => found.slices += 1,
+                16..=21 => {
+                    found.slices += 1;
+                    random += 1;
+                }
+                32 => vps = true,
+                33 => sps = true,
+                34 => pps = true,
+                35 => found.delimiter = true,
+                _ => {}
+            }
+        }
+        found.keyframe = random > 0 && random == found.slices;
+        found.parameter_sets = vps && sps && pps;
+        found
+    }
+}
+
+/// Where the first start code `00 00 01` begins, and where it ends.
+fn start_code(bytes: &[u8]) -> Option<(usize, usize)> {
+    let mut from = 0;
+    // The last byte of a start code is the rarest of its three.
+    while let Some(found) = bytes.get(from..)?.iter().position(|b| *b == 1) {
+        let at = from + found;
+        if at >= 2 && bytes[at - 2..at] == [0, 0] {
+            return Some((at - 2, at + 1));
+        }
+        from = at + 1;
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn units(stream: &[u8]) -> Vec<&[u8]> {
+        nal_units(stream).collect()
+    }
+
+    #[test]
+    fn units_are_cut_at_start_codes_of_both_lengths() {
+        assert_eq!(units(&[0, 0, 0, 1, 9, 0xf0, 0, 0, 1, 0x65, 1, 2]), [&[9, 0xf0][..], &[0x65, 1, 2]]);
+        assert_eq!(units(&[7, 7, 0, 0, 1, 5, 0, 0, 0, 0]), [&[5]]);
+        assert_eq!(units(&[0, 0, 1, 0, 0, 1, 0, 0, 0, 1, 6, 1, 1]), [&[6, 1, 1]]);
+    }
+
+    #[test]
+    fn nothing_is_found_in_nothing() {
+        for stream in [&[][..], &[0], &[0, 0], &[0, 0, 1], &[0, 0, 0, 1], &[1, 1, 1], &[0, 1, 5], &[0, 0, 2, 5]] {
+            assert!(units(stream).is_empty(), "{stream:?}");
+        }
+    }
+
+    #[test]
+    fn every_split_of_a_stream_is_walked_without_a_panic() {
+        let stream = [0, 0, 0, 1, 0x67, 1, 0, 0, 1, 0x68, 0, 0, 0, 1, 0x65, 0, 0, 3, 1, 0, 0, 1];
+        for from in 0..stream.len() {
+            for to in from..=stream.len() {
+                let part = &stream[from..to];
+                assert!(units(part).iter().all(|u| !u.is_empty() && u.len() <= part.len()));
+                AccessUnit::h264(part);
+                AccessUnit::hevc(part);
+            }
+        }
+    }
+
+    #[test]
+    fn h264_units_are_told_apart() {
+        let key = [0, 0, 0, 1, 0x67, 1, 0, 0, 1, 0x68, 1, 0, 0, 1, 0x65, 1, 0, 0, 1, 0x25, 2];
+        let expected = AccessUnit { slices: 2, keyframe: true, parameter_sets: true, delimiter: false };
+        assert_eq!(AccessUnit::h264(&key), expected);
+        let delta = AccessUnit::h264(&[0, 0, 1, 9, 0xf0, 0, 0, 1, 0x41, 1]);
+        assert_eq!(delta, AccessUnit { slices: 1, delimiter: true, ..AccessUnit::default() });
+        assert!(!AccessUnit::h264(&[0, 0, 1, 0x65, 1, 0, 0, 1, 0x41, 1]).keyframe);
+        assert!(!AccessUnit::h264(&[0, 0, 1, 0x67, 1]).keyframe);
+    }
+
+    #[test]
+    fn hevc_units_are_told_apart() {
+        let key = [0, 0, 1, 0x40, 1, 0, 0, 1, 0x42, 1, 0, 0, 1, 0x44, 1, 0, 0, 1, 0x26, 1];
+        let expected = AccessUnit { slices: 1, keyframe: true, parameter_sets: true, delimiter: false };
+        assert_eq!(AccessUnit::hevc(&key), expected);
+        let delta = AccessUnit::hevc(&[0, 0, 1, 0x46, 1, 0, 0, 1, 0x02, 1]);
+        assert_eq!(delta, AccessUnit { slices: 1, delimiter: true, ..AccessUnit::default() });
+    }
+}

@@ -1,0 +1,54 @@
+//! FFmpeg as the judge of what was encoded: a decoder that shares nothing with the encoders here.
+use std::{
+    io::{Read, Write},
+    process::{Command, Stdio},
+};
+
+use sumac_backends::Codec;
+
+use crate::content::Picture;
+
+/// Whether `ffmpeg` is installed; says so once where it is not.
+pub(crate) fn available(test: &str) -> bool {
+    let found = Command::new("ffmpeg").arg("-version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+    let found = found.is_ok_and(|status| status.success());
+    if !found {
+        println!("SKIPPED: {test}: ffmpeg is not installed");
+    }
+    found
+}
+
+/// Decodes a stream of pictures of this coded size. Colours are converted as the stream says.
+pub(crate) fn decode(codec: Codec, stream: &[u8], width: u32, height: u32) -> Vec<Picture> {
+    let demuxer = match codec {
+        Codec::Mjpeg => "mjpeg",
+        Codec::H264 => "h264",
+        Codec::Hevc => "hevc",
+        Codec::Vp8 | Codec::Vp9 => "ivf",
+        other => panic!("no demuxer for {other}"),
+    };
+    let args = ["-v", "error", "-f", demuxer, "-i", "pipe:0", "-fps_mode", "passthrough"];
+    let mut child = Command::new("ffmpeg")
+        .args(args)
+        .args(["-sws_flags", "accurate_rnd+full_chroma_int", "-f", "rawvideo", "-pix_fmt", "bgr0", "pipe:1"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let mut stderr = child.stderr.take().unwrap();
+    let bytes = stream.to_vec();
+    let writer = std::thread::spawn(move || drop(stdin.write_all(&bytes)));
+    let words = std::thread::spawn(move || {
+        let mut words = String::new();
+        stderr.read_to_string(&mut words).map(|_| words)
+    });
+    let output = child.wait_with_output().unwrap();
+    writer.join().unwrap();
+    assert_eq!(words.join().unwrap().unwrap(), "", "ffmpeg complains about the {codec} stream");
+    assert!(output.status.success());
+    let size = width as usize * height as usize * 4;
+    assert!(output.stdout.len().is_multiple_of(size), "{codec}: not pictures of {width}x{height}");
+    output.stdout.chunks_exact(size).map(|p| Picture { width, height, pixels: p.to_vec() }).collect()
+}

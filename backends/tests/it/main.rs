@@ -1,0 +1,11 @@
+//! Pictures that were really encoded, seen through other people's decoders.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "helpers of tests; clippy.toml allows these only inside test functions"
+)]
+
+mod content;
+mod decode;
+mod software;
