@@ -64,3 +64,11 @@ pub const HEADS: usize = 256;
 pub const PLANES: usize = 4;
 /// Video codecs a client can prefer; five exist.
 pub const CODECS: usize = 32;
+/// Surfaces of a client: QXL's most; the client keeps a table.
+pub const SURFACES: usize = 1024;
+/// Streams of a client: SPICE_MAX_NUM_STREAMS.
+pub const STREAMS: usize = 64;
+/// Pixels of a client's GLZ window: what the reference's decoder can address.
+pub const GLZ_WINDOW: i32 = 1 << 25;
+/// Largest body of a client's message on a display channel: the reference's receive buffer.
+pub const DISPLAY_BODY: usize = 1024;

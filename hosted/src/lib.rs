@@ -12,4 +12,7 @@ pub mod vv;
 
 pub use server::serve;
 
+mod connection;
+mod scene;
 mod server;
+mod viewer;

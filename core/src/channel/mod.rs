@@ -19,6 +19,7 @@
 
 mod ack;
 mod common;
+pub mod display;
 mod error;
 pub mod framing;
 pub mod main;

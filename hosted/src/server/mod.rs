@@ -1,30 +1,55 @@
 //! [`serve`]: the whole server, from its configuration to its end.
 
-use std::io;
-use std::time::Instant;
-
-use tokio::runtime;
-
-use crate::auth::{AuthRate, KeyStock};
-use crate::config::Config;
-use crate::signals::{Request, Signals};
-use crate::stats::{Activity, Ready, Reporter};
-use crate::transport::Listeners;
-use welcome::{Access, welcome};
-
+mod engine;
+mod source_thread;
 mod welcome;
 
-/// Serves until SIGTERM or SIGINT. Fails when it cannot start: no access to a socket or a file.
+use std::cell::RefCell;
+use std::io;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use tokio::runtime;
+use tokio::sync::Notify;
+use tokio::task::LocalSet;
+
+pub(crate) use engine::{Engine, Found, Watching};
+use source_thread::{Ended, SourceThread};
+use welcome::{Access, welcome};
+
+use crate::auth::KeyStock;
+use crate::config::{Config, SourceChoice};
+use crate::connection::handshake;
+use crate::png::write_bgrx_png;
+use crate::scene::Scene;
+use crate::signals::{Request, Signals};
+use crate::source::{Frames, Source, TestDesktop, ToSource};
+use crate::stats::{Ready, Reporter};
+use crate::transport::{Listeners, Lobby, Peer, Stream};
+use crate::viewer;
+
+/// How long a source may take to show its first picture.
+const FIRST_PICTURE: Duration = Duration::from_secs(10);
+/// How long everything may take to end.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
+/// Serves until SIGTERM or SIGINT. Fails when it cannot start (no access to a socket or a file) or
+/// when the source cannot go on.
 pub fn serve(config: Config) -> anyhow::Result<()> {
-    runtime::Builder::new_current_thread().enable_all().build()?.block_on(run(config))
+    let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+    LocalSet::new().block_on(&runtime, run(config))
 }
 
 async fn run(config: Config) -> anyhow::Result<()> {
     let mut signals = Signals::install()?;
     let access = Access::prepare(&config.ticketing)?;
-    let _check = access.ticket_check(Instant::now());
-    let _rate = AuthRate::new(config.auth_rate);
-    let _keys = KeyStock::start()?;
+    let keys = KeyStock::start()?;
+    let scene = Scene::new();
+    let source = make_source(&config)?;
+    let (source, mut ended) = SourceThread::start(source, Box::new(scene.stage()))?;
+    first_picture(&scene, &mut ended).await?;
+    write_reference(&config, &scene)?;
     let mut listeners = Listeners::open(&config.listen)?;
     let ready = Ready {
         tcp: listeners.tcp_addresses().to_vec(),
@@ -32,18 +57,85 @@ async fn run(config: Config) -> anyhow::Result<()> {
         size: config.size,
         codecs: config.video_codecs.clone(),
     };
-    // Before "ready", so that whoever waits for that line finds the connection file.
+    let reporter = Reporter::start(io::stdout(), &ready, source.activity(), config.stats)?;
     welcome(&config, &access, &listeners);
-    let reporter = Reporter::start(io::stdout(), &ready, Activity::default, config.stats)?;
-    loop {
+    let tickets = access.ticket_check(Instant::now());
+    let engine = Engine::new(config, Rc::clone(&scene), source, keys, tickets);
+    let lobby = Rc::new(RefCell::new(Lobby::default()));
+    let result = loop {
         tokio::select! {
-            (_stream, peer) = listeners.accept() => tracing::info!(%peer, "closed: there is no engine yet"),
+            (stream, peer) = listeners.accept() => {
+                tokio::task::spawn_local(connection(Rc::clone(&engine), Rc::clone(&lobby), stream, peer));
+            }
+            () = scene.mail() => drop(scene.take_mail()),
+            end = &mut ended => break end.unwrap_or_else(|_| Err(anyhow::anyhow!("it broke down"))).context("the source ended"),
             request = signals.next() => match request {
-                Request::Quit => break,
-                Request::WriteReference => tracing::warn!("there is no picture yet"),
+                Request::Quit => break Ok(()),
+                Request::WriteReference => write_reference(engine.config(), &scene).unwrap_or_else(|error| {
+                    tracing::warn!(error = format!("{error:#}"), "cannot write the reference picture");
+                }),
             },
         }
+    };
+    engine.source().tell(ToSource::Quit);
+    if result.is_ok() {
+        write_reference(engine.config(), &scene)?;
+        // A source that does not end in time is left to the end of the process.
+        let _ = tokio::time::timeout(LAST_WORDS, ended).await;
     }
     reporter.finish();
-    Ok(())
+    result
+}
+
+fn make_source(config: &Config) -> anyhow::Result<Box<dyn Source>> {
+    Ok(match &config.source {
+        SourceChoice::TestDesktop => Box::new(TestDesktop::new(config.size, config.freeze)),
+        SourceChoice::Frames(frames) => Box::new(Frames::open(&frames.file, config.size, frames.rate, frames.stamp)?),
+    })
+}
+
+/// Waits until the source has shown something.
+async fn first_picture(scene: &Rc<Scene>, ended: &mut Ended) -> anyhow::Result<()> {
+    let shown = async {
+        while scene.frame().is_none() {
+            scene.mail().await;
+            scene.take_mail();
+        }
+    };
+    tokio::select! {
+        shown = tokio::time::timeout(FIRST_PICTURE, shown) => {
+            shown.map_err(|_| anyhow::anyhow!("the source showed nothing within {} s", FIRST_PICTURE.as_secs()))
+        }
+        end = ended => end?.and_then(|()| Err(anyhow::anyhow!("the source ended before it showed anything"))),
+    }
+}
+
+/// Writes the scene to the file of `--write-ref`, if there is one.
+fn write_reference(config: &Config, scene: &Scene) -> anyhow::Result<()> {
+    scene.take_mail();
+    match (&config.write_ref, scene.frame()) {
+        (Some(path), Some(frame)) => write_bgrx_png(path, &frame),
+        _ => Ok(()),
+    }
+}
+
+/// A connection from accept to its end.
+async fn connection(engine: Rc<Engine>, lobby: Rc<RefCell<Lobby<Rc<Notify>>>>, mut stream: Stream, peer: Peer) {
+    let leave = Rc::new(Notify::new());
+    let (place, evicted) = lobby.borrow_mut().enter(peer.key(), Rc::clone(&leave));
+    if let Some(evicted) = evicted {
+        evicted.notify_one();
+    }
+    let linked = tokio::select! {
+        linked = handshake(&engine, &mut stream, &peer) => linked,
+        () = leave.notified() => {
+            tracing::info!(%peer, "closed: too many connections wait to be linked");
+            return;
+        }
+    };
+    lobby.borrow_mut().leave(place);
+    match linked {
+        Ok(linked) => viewer::run(&engine, stream, &peer, linked).await,
+        Err(error) => tracing::info!(%peer, reason = %error, "not linked"),
+    }
 }

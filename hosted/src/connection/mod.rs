@@ -1,0 +1,275 @@
+//! One core channel over one stream: the loop, written once.
+//!
+//! A [`Handler`] decides what is said and what a client's message means; the core machine keeps the
+//! protocol; this module moves bytes. Nothing here blocks: reading goes on while a slow client
+//! leaves bytes unsent, and what is unsent is bounded because handlers look at
+//! [`Line::unsent`] before they say something large.
+
+mod handshake;
+mod outbox;
+
+use std::io;
+use std::rc::Rc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use sumac_core::channel::framing::Framing;
+use sumac_core::channel::{Channel, Expired, PeerError, Poll, Refused};
+use sumac_core::time::Millis;
+use sumac_core::wire::EncodeError;
+use tokio::io::Interest;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+pub(crate) use handshake::{Linked, handshake};
+use outbox::Outbox;
+
+use crate::transport::Stream;
+
+/// Bytes read at most before everything that they mean has been handled.
+const READ_STEP: usize = 8 * 1024;
+/// Unsent bytes beyond which a client's messages are left unread: answers must not pile up.
+const READ_HOLD: usize = 4 * 1024 * 1024;
+/// How long a client may leave bytes unread while we have more for it.
+const STALL: Duration = Duration::from_secs(30);
+/// Room for the part of a message that core writes; grows up to [`HEAD_MOST`] when one is larger.
+const HEAD: usize = 4096;
+/// No message has a larger head: a clip of 4096 rectangles is 64 KiB.
+const HEAD_MOST: usize = 1024 * 1024;
+
+/// Why a channel ended.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub(crate) enum Close {
+    /// The client closed the connection.
+    #[error("the client closed the connection")]
+    Eof,
+    /// The client said goodbye.
+    #[error("the client disconnected")]
+    Goodbye,
+    /// The connection broke.
+    #[error("the connection broke: {0}")]
+    Io(#[from] io::Error),
+    /// The client broke the protocol.
+    #[error("the client broke the protocol: {0}")]
+    Peer(#[from] PeerError),
+    /// The client showed no sign of life.
+    #[error("the client is silent: {0:?} expired")]
+    Silent(Expired),
+    /// The client does not read what it is sent.
+    #[error("the client has read nothing for 30 s, {0} bytes wait for it")]
+    Stalled(usize),
+    /// The server wants it so.
+    #[error("{0}")]
+    Ended(&'static str),
+    /// A message of ours was refused by the protocol machine: a bug, kept from the client.
+    #[error("internal: {0}")]
+    Refused(Refused),
+}
+
+/// What a channel does; called from [`drive`] only.
+pub(crate) trait Handler {
+    /// The channel's protocol.
+    type Machine: Channel;
+
+    /// The link is open: what is said first.
+    fn on_open(&mut self, line: &mut Line<Self::Machine>) -> Result<(), Close>;
+
+    /// The client said something.
+    fn on_event(
+        &mut self,
+        line: &mut Line<Self::Machine>,
+        event: <Self::Machine as Channel>::Event<'_>,
+    ) -> Result<(), Close>;
+
+    /// Something may have changed: the bell rang, a deadline passed, the client read. Says what is
+    /// due now.
+    fn on_wake(&mut self, line: &mut Line<Self::Machine>) -> Result<(), Close>;
+
+    /// When [`Self::on_wake`] wants to be called without a reason from outside.
+    fn deadline(&self) -> Option<Instant> {
+        None
+    }
+}
+
+/// A machine and what it has to send.
+pub(crate) struct Line<M> {
+    pub(crate) machine: M,
+    outbox: Outbox,
+    head: Vec<u8>,
+    epoch: Instant,
+}
+
+impl<M: Channel> Line<M> {
+    /// `epoch` is the moment that the protocol's clock counts from.
+    pub(crate) fn new(machine: M, epoch: Instant) -> Self {
+        Self { machine, outbox: Outbox::default(), head: vec![0; HEAD], epoch }
+    }
+
+    /// The protocol's clock.
+    pub(crate) fn now(&self) -> Millis {
+        millis(self.epoch)
+    }
+
+    /// Says `message`; `payload` must be as long as the message promised.
+    pub(crate) fn send(&mut self, message: &M::Message<'_>, payload: Option<Bytes>) -> Result<(), Refused> {
+        let now = self.now();
+        let transmit = loop {
+            match self.machine.send(now, message, &mut self.head) {
+                Err(Refused::Encode(EncodeError::NoSpace { .. })) if self.grow_head() => {}
+                other => break other?,
+            }
+        };
+        self.outbox.push(self.head.get(..transmit.head).unwrap_or_default());
+        if let Some(payload) = payload {
+            debug_assert_eq!(payload.len(), transmit.body, "the payload is what was promised");
+            self.outbox.push_payload(payload);
+        }
+        Ok(())
+    }
+
+    /// Bytes that the kernel has not taken yet.
+    pub(crate) fn unsent(&self) -> usize {
+        self.outbox.len()
+    }
+
+    fn grow_head(&mut self) -> bool {
+        let more = self.head.len() < HEAD_MOST;
+        if more {
+            self.head.resize(self.head.len() * 2, 0);
+        }
+        more
+    }
+
+    /// Queues all that the machine itself wants to say; answers when it wants to be asked again.
+    fn pump(&mut self) -> Result<Option<Millis>, Close> {
+        loop {
+            match self.machine.poll(self.now(), &mut self.head) {
+                Ok(Poll::Transmit(transmit)) => self.outbox.push(self.head.get(..transmit.head).unwrap_or_default()),
+                Ok(Poll::Wait(until)) => return Ok(until),
+                Ok(Poll::Expired(why)) => return Err(Close::Silent(why)),
+                Err(_) if self.grow_head() => {}
+                Err(error) => return Err(Close::Refused(error.into())),
+            }
+        }
+    }
+}
+
+/// Milliseconds since `epoch`.
+pub(crate) fn millis(epoch: Instant) -> Millis {
+    Millis(u64::try_from(epoch.elapsed().as_millis()).unwrap_or(u64::MAX))
+}
+
+/// What was received and not handled yet.
+struct Inbox {
+    framing: Framing,
+    bytes: Vec<u8>,
+}
+
+/// Runs a channel until it ends. `received` is what came behind the link.
+pub(crate) async fn drive<H: Handler>(
+    stream: &Stream,
+    framing: Framing,
+    received: Vec<u8>,
+    line: &mut Line<H::Machine>,
+    handler: &mut H,
+    bell: &Rc<Notify>,
+) -> Close {
+    let mut inbox = Inbox { framing, bytes: received };
+    match run(stream, &mut inbox, line, handler, bell).await {
+        Ok(never) => match never {},
+        Err(close) => close,
+    }
+}
+
+async fn run<H: Handler>(
+    stream: &Stream,
+    inbox: &mut Inbox,
+    line: &mut Line<H::Machine>,
+    handler: &mut H,
+    bell: &Rc<Notify>,
+) -> Result<std::convert::Infallible, Close> {
+    line.pump()?;
+    handler.on_open(line)?;
+    let mut progress = Instant::now();
+    loop {
+        handle_received(inbox, line, handler)?;
+        line.pump()?;
+        handler.on_wake(line)?;
+        let again = line.pump()?;
+        if line.outbox.is_empty() {
+            progress = Instant::now();
+        } else if line.outbox.write_to(stream)? {
+            progress = Instant::now();
+            // The client took something: there may be room for what waited.
+            continue;
+        } else if progress.elapsed() >= STALL {
+            return Err(Close::Stalled(line.unsent()));
+        }
+        let stall = (!line.outbox.is_empty()).then(|| progress + STALL);
+        let timer = again.map(|at| line.epoch + Duration::from_millis(at.0));
+        let deadline = [stall, timer, handler.deadline()].into_iter().flatten().min();
+        wait(stream, line, bell, deadline).await?;
+        receive(stream, inbox, line)?;
+    }
+}
+
+/// Sleeps until there is something to do.
+async fn wait<M: Channel>(
+    stream: &Stream,
+    line: &Line<M>,
+    bell: &Rc<Notify>,
+    deadline: Option<Instant>,
+) -> Result<(), Close> {
+    let interest = match (line.unsent() < READ_HOLD, line.unsent() == 0) {
+        (true, true) => Interest::READABLE,
+        (true, false) => Interest::READABLE | Interest::WRITABLE,
+        (false, _) => Interest::WRITABLE,
+    };
+    let timer = async {
+        match deadline {
+            Some(at) => tokio::time::sleep_until(at).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        ready = stream.ready(interest) => { ready?; }
+        () = bell.notified() => {}
+        () = timer => {}
+    }
+    Ok(())
+}
+
+/// Reads what is there, up to [`READ_STEP`].
+fn receive<M: Channel>(stream: &Stream, inbox: &mut Inbox, line: &Line<M>) -> Result<(), Close> {
+    if line.unsent() >= READ_HOLD {
+        return Ok(());
+    }
+    let had = inbox.bytes.len();
+    inbox.bytes.resize(had + READ_STEP, 0);
+    let read = stream.try_read(inbox.bytes.get_mut(had..).unwrap_or_default());
+    let got = *read.as_ref().unwrap_or(&0);
+    inbox.bytes.truncate(had + got);
+    match read {
+        Ok(0) => Err(Close::Eof),
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Hands every complete message to the machine, and what it means to the handler.
+fn handle_received<H: Handler>(inbox: &mut Inbox, line: &mut Line<H::Machine>, handler: &mut H) -> Result<(), Close> {
+    let mut at = 0;
+    while let Some(unit) = inbox.bytes.get(at..).and_then(|rest| rest.get(..inbox.framing.want())) {
+        at += unit.len();
+        if let Some(message) = inbox.framing.on_bytes(unit)? {
+            let now = line.now();
+            if let Some(event) = line.machine.on_message(now, message.id, message.body)? {
+                handler.on_event(line, event)?;
+            }
+        }
+    }
+    inbox.bytes.drain(..at);
+    Ok(())
+}

@@ -1,0 +1,174 @@
+//! [`Engine`]: what all connections share, on one thread.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use sumac_core::proto::common::ChannelType;
+use sumac_core::time::Millis;
+use tokio::time::Instant;
+
+use super::source_thread::SourceThread;
+use crate::auth::{AuthRate, KeyStock, TicketCheck};
+use crate::config::Config;
+use crate::connection::millis;
+use crate::scene::Scene;
+use crate::source::{InputEvent, Size, ToSource};
+use crate::viewer::{CHANNELS, Session};
+
+/// Sessions at once; each is a viewer with about four connections.
+const MAX_SESSIONS: usize = 256;
+
+/// The shared part of a server.
+pub(crate) struct Engine {
+    config: Config,
+    epoch: Instant,
+    scene: Rc<Scene>,
+    source: SourceThread,
+    sessions: RefCell<HashMap<u32, Rc<Session>>>,
+    watching: Rc<Cell<usize>>,
+    pub(crate) keys: KeyStock,
+    pub(crate) tickets: TicketCheck,
+    pub(crate) rate: RefCell<AuthRate>,
+}
+
+/// What a link may be told about the channel that it names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Found {
+    /// It can be linked; `live` when it names a session that exists.
+    Channel {
+        /// See above.
+        live: bool,
+    },
+    /// No such channel.
+    NoChannel,
+    /// No such session.
+    NoSession,
+}
+
+impl Engine {
+    pub(crate) fn new(
+        config: Config,
+        scene: Rc<Scene>,
+        source: SourceThread,
+        keys: KeyStock,
+        tickets: TicketCheck,
+    ) -> Rc<Self> {
+        let rate = RefCell::new(AuthRate::new(config.auth_rate));
+        Rc::new(Self {
+            config,
+            epoch: Instant::now(),
+            scene,
+            source,
+            sessions: RefCell::default(),
+            watching: Rc::default(),
+            keys,
+            tickets,
+            rate,
+        })
+    }
+
+    pub(crate) fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The moment that the protocol's clock counts from.
+    pub(crate) fn epoch(&self) -> Instant {
+        self.epoch
+    }
+
+    /// The protocol's clock.
+    pub(crate) fn now(&self) -> Millis {
+        millis(self.epoch)
+    }
+
+    pub(crate) fn scene(&self) -> &Rc<Scene> {
+        &self.scene
+    }
+
+    pub(crate) fn source(&self) -> &SourceThread {
+        &self.source
+    }
+
+    /// What a link that names these would get.
+    pub(crate) fn find(&self, connection_id: u32, kind: ChannelType, id: u8) -> Found {
+        let main = kind == ChannelType::MAIN && id == 0;
+        if !main && !CHANNELS.contains(&(kind, id)) {
+            return Found::NoChannel;
+        }
+        match (main, connection_id) {
+            (true, 0) => Found::Channel { live: false },
+            // A main channel with an id is a client that migrates here; nothing migrates to this server.
+            (true, _) => Found::NoSession,
+            (false, id) if self.sessions.borrow().contains_key(&id) => Found::Channel { live: true },
+            (false, _) => Found::NoSession,
+        }
+    }
+
+    /// A new session; with `exclusive` the others end. `None` when there are too many.
+    pub(crate) fn new_session(&self) -> Option<Rc<Session>> {
+        if self.config.exclusive {
+            let others: Vec<_> = self.sessions.borrow_mut().drain().map(|(_, session)| session).collect();
+            others.iter().for_each(|session| session.end("another viewer took over"));
+        }
+        let mut sessions = self.sessions.borrow_mut();
+        if sessions.len() >= MAX_SESSIONS {
+            return None;
+        }
+        let id = loop {
+            let mut bytes = [0; 4];
+            rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty()).ok()?;
+            let id = u32::from_ne_bytes(bytes);
+            if id != 0 && !sessions.contains_key(&id) {
+                break id;
+            }
+        };
+        let session = Session::new(id);
+        sessions.insert(id, Rc::clone(&session));
+        Some(session)
+    }
+
+    /// The session of this id.
+    pub(crate) fn session(&self, id: u32) -> Option<Rc<Session>> {
+        self.sessions.borrow().get(&id).cloned()
+    }
+
+    /// The session's main channel closed.
+    pub(crate) fn forget(&self, id: u32) {
+        self.sessions.borrow_mut().remove(&id);
+    }
+
+    /// Hands input to the source.
+    pub(crate) fn input(&self, event: InputEvent) {
+        self.source.tell(ToSource::Input(event));
+    }
+
+    /// Asks the source for another size.
+    pub(crate) fn resize(&self, size: Size) {
+        self.source.tell(ToSource::Resize(size));
+    }
+
+    /// One more display channel watches, until the answer is dropped.
+    pub(crate) fn watching(self: &Rc<Self>) -> Watching {
+        let engine = Rc::clone(self);
+        engine.count_watching(self.watching.get() + 1);
+        Watching { engine }
+    }
+
+    fn count_watching(&self, count: usize) {
+        self.watching.set(count);
+        self.source.set_viewers(count);
+        self.source.tell(ToSource::Viewers(count));
+    }
+}
+
+/// A display channel that watches; the source hears how many there are.
+pub(crate) struct Watching {
+    engine: Rc<Engine>,
+}
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        self.engine.count_watching(self.engine.watching.get().saturating_sub(1));
+    }
+}

@@ -1,0 +1,152 @@
+//! The display channel: the surface, then what changes, as fast as the client takes it.
+//!
+//! A new picture is encoded when the one before has left for the kernel, so a slow client sees
+//! fewer pictures and never older ones: what changes meanwhile adds up in [`Viewer`] and goes out
+//! as it is then.
+
+use std::rc::Rc;
+
+use sumac_backends::Frame;
+use sumac_core::channel::display::{DisplayEvent, DisplayServer};
+use sumac_core::channel::{Heard, Refused};
+use sumac_core::proto::caps::DisplayCaps;
+use sumac_core::proto::display::{
+    Head, Mark, MonitorsConfig, ServerMessage, SurfaceCreate, SurfaceDestroy, SurfaceFlags, SurfaceFormat,
+};
+use tokio::sync::Notify;
+
+use super::Session;
+use super::picture::{Compression, PictureEncoder, draw_copy};
+use crate::config::ImageCompression;
+use crate::connection::{Close, Handler, Line};
+use crate::plan::Region;
+use crate::scene::{Scene, Viewer, frame_size};
+use crate::server::{Engine, Watching};
+use crate::source::Size;
+
+/// Unsent bytes up to which the next picture is begun: enough to keep the kernel busy.
+const AHEAD: usize = 16 * 1024;
+/// The handler.
+pub(super) struct Display {
+    session: Rc<Session>,
+    scene: Rc<Scene>,
+    viewer: Rc<Viewer>,
+    _watching: Watching,
+    policy: ImageCompression,
+    local: bool,
+    encoder: Option<PictureEncoder>,
+    surface: Option<Size>,
+    next_image: u64,
+}
+
+impl Display {
+    pub(super) fn new(engine: &Rc<Engine>, session: Rc<Session>, bell: Rc<Notify>, local: bool) -> Self {
+        let scene = Rc::clone(engine.scene());
+        let viewer = scene.watch(bell);
+        Self {
+            session,
+            viewer,
+            scene,
+            _watching: engine.watching(),
+            policy: engine.config().image_compression,
+            local,
+            encoder: None,
+            surface: None,
+            next_image: 1,
+        }
+    }
+
+    /// Local clients get rows as they are: a copy is cheaper than any compression.
+    fn compression(&self, caps: DisplayCaps) -> Compression {
+        let wanted = !self.local && self.policy != ImageCompression::Off;
+        if wanted && caps.contains(DisplayCaps::LZ4_COMPRESSION) { Compression::Lz4 } else { Compression::Raw }
+    }
+
+    /// Sends the surface and all of the picture when the size changed, else what changed.
+    fn update(&mut self, line: &mut Line<DisplayServer>) -> Result<(), Close> {
+        let Some(frame) = self.scene.frame() else { return Ok(()) };
+        let size = frame_size(&frame);
+        if self.surface != Some(size) {
+            return self.replace_surface(line, &frame, size);
+        }
+        let damage = self.viewer.take_damage();
+        let left = self.draw(line, &frame, &damage)?;
+        self.viewer.give_back(&left);
+        Ok(())
+    }
+
+    fn replace_surface(&mut self, line: &mut Line<DisplayServer>, frame: &Frame, size: Size) -> Result<(), Close> {
+        if !line.machine.common().may_send() {
+            return Ok(());
+        }
+        if self.surface.take().is_some() {
+            send(line, &ServerMessage::SurfaceDestroy(SurfaceDestroy { surface_id: 0 }))?;
+        }
+        let create = SurfaceCreate {
+            surface_id: 0,
+            width: size.width,
+            height: size.height,
+            format: SurfaceFormat::XRGB32,
+            flags: SurfaceFlags::PRIMARY,
+        };
+        send(line, &ServerMessage::SurfaceCreate(create))?;
+        self.surface = Some(size);
+        drop(self.viewer.take_damage());
+        let left = self.draw(line, frame, &Region::from(size.bounds()))?;
+        self.viewer.give_back(&left);
+        if line.machine.caps().contains(DisplayCaps::MONITORS_CONFIG) {
+            let heads = [Head::new(0, 0, size.width, size.height, 0, 0, 0)];
+            send(line, &ServerMessage::MonitorsConfig(MonitorsConfig { max_allowed: 1, heads: &heads }))?;
+        }
+        send(line, &ServerMessage::Mark(Mark {}))
+    }
+
+    /// Draws `damage`; answers what the client's acknowledgement window held back.
+    fn draw(&mut self, line: &mut Line<DisplayServer>, frame: &Frame, damage: &Region) -> Result<Region, Close> {
+        let compression = self.compression(line.machine.caps());
+        let encoder = self.encoder.get_or_insert_with(|| PictureEncoder::new(compression));
+        let mut left = Region::default();
+        for rect in damage.rects().iter().copied() {
+            if !line.machine.common().may_send() {
+                left.add(rect);
+                continue;
+            }
+            let Some(encoded) = encoder.encode(frame, rect) else { continue };
+            let message = draw_copy(&encoded, rect, self.next_image);
+            self.next_image += 1;
+            match line.send(&message, Some(encoded.payload)) {
+                Ok(()) => {}
+                Err(Refused::Hold) => left.add(rect),
+                Err(refused) => return Err(Close::Refused(refused)),
+            }
+        }
+        Ok(left)
+    }
+}
+
+impl Handler for Display {
+    type Machine = DisplayServer;
+
+    fn on_open(&mut self, line: &mut Line<DisplayServer>) -> Result<(), Close> {
+        self.update(line)
+    }
+
+    fn on_event(&mut self, _line: &mut Line<DisplayServer>, event: DisplayEvent<'_>) -> Result<(), Close> {
+        match event {
+            DisplayEvent::Common(Heard::Disconnecting(_)) => Err(Close::Goodbye),
+            _ => Ok(()),
+        }
+    }
+
+    fn on_wake(&mut self, line: &mut Line<DisplayServer>) -> Result<(), Close> {
+        self.session.check()?;
+        if line.unsent() > AHEAD {
+            return Ok(());
+        }
+        self.update(line)
+    }
+}
+
+fn send(line: &mut Line<DisplayServer>, message: &ServerMessage<'_>) -> Result<(), Close> {
+    line.send(message, None).map_err(Close::Refused)
+}

@@ -1,0 +1,90 @@
+//! The main channel: session, mouse mode, name.
+
+use std::rc::Rc;
+
+use sumac_core::channel::main::{MainEvent, MainServer};
+use sumac_core::channel::{Heard, Refused};
+use sumac_core::proto::caps::MainCaps;
+use sumac_core::proto::main::{ChannelId, ChannelsList, Init, MouseMode, MouseModes, Name, ServerMessage, Uuid};
+use sumac_core::wire::Counted;
+
+use super::{CHANNELS, Session};
+use crate::connection::{Close, Handler, Line};
+use crate::server::Engine;
+
+/// The handler.
+pub(super) struct Main {
+    engine: Rc<Engine>,
+    session: Rc<Session>,
+}
+
+/// Both modes are always there: sources take positions and motion.
+const MOUSE_MODES: MouseModes = MouseModes::CLIENT.union(MouseModes::SERVER);
+
+impl Main {
+    pub(super) fn new(engine: Rc<Engine>, session: Rc<Session>) -> Self {
+        Self { engine, session }
+    }
+
+    fn send_channels(line: &mut Line<MainServer>) -> Result<(), Close> {
+        let channels = CHANNELS.map(|(kind, id)| ChannelId::new(kind.0, id));
+        send(line, &ServerMessage::ChannelsList(ChannelsList { channels: Counted::new(&channels) }))
+    }
+
+    fn send_identity(&self, line: &mut Line<MainServer>) -> Result<(), Close> {
+        if !line.machine.caps().contains(MainCaps::NAME_AND_UUID) {
+            return Ok(());
+        }
+        let mut name = self.engine.config().name.as_str().as_bytes().to_vec();
+        name.push(0);
+        send(line, &ServerMessage::Name(Name { name: Counted::new(&name) }))?;
+        match self.engine.config().uuid {
+            Some(uuid) => send(line, &ServerMessage::Uuid(Uuid { uuid: uuid.0 })),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Handler for Main {
+    type Machine = MainServer;
+
+    fn on_open(&mut self, line: &mut Line<MainServer>) -> Result<(), Close> {
+        let init = Init {
+            session_id: self.session.id,
+            display_channels_hint: 1,
+            supported_mouse_modes: MOUSE_MODES.bits().into(),
+            current_mouse_mode: self.session.mouse_mode.get().bits().into(),
+            agent_connected: 0,
+            agent_tokens: sumac_core::limits::AGENT_TOKENS,
+            multi_media_time: line.now().mm_time(),
+            ram_hint: 0,
+        };
+        send(line, &ServerMessage::Init(init))?;
+        Self::send_channels(line)?;
+        self.send_identity(line)
+    }
+
+    fn on_event(&mut self, line: &mut Line<MainServer>, event: MainEvent<'_>) -> Result<(), Close> {
+        match event {
+            MainEvent::Common(Heard::Disconnecting(_)) => Err(Close::Goodbye),
+            MainEvent::AttachChannels => Self::send_channels(line),
+            MainEvent::MouseModeRequested(mode) => {
+                self.session.mouse_mode.set(mode);
+                // The cursor channel sends the pointer's place in server mode only.
+                self.session.ring();
+                send(line, &ServerMessage::MouseMode(MouseMode { supported: MOUSE_MODES, current: mode }))
+            }
+            // Migration and the agent have no counterpart here.
+            _ => Ok(()),
+        }
+    }
+
+    fn on_wake(&mut self, _line: &mut Line<MainServer>) -> Result<(), Close> {
+        self.session.check()
+    }
+}
+
+/// The main channel has no acknowledgement window: a refusal is a mistake of ours.
+fn send(line: &mut Line<MainServer>, message: &ServerMessage<'_>) -> Result<(), Close> {
+    line.send(message, None).map_err(|refused: Refused| Close::Refused(refused))
+}

@@ -1,0 +1,137 @@
+//! A viewer: one session, and a handler for each of its channels.
+
+mod display;
+mod main;
+mod picture;
+
+use std::cell::{Cell, RefCell};
+use std::rc::{Rc, Weak};
+
+use sumac_core::channel::Channel;
+use sumac_core::channel::framing::Framing;
+use sumac_core::proto::common::ChannelType;
+use sumac_core::proto::main::MouseModes;
+use tokio::sync::Notify;
+
+use crate::connection::{Close, Handler, Line, Linked, drive};
+use crate::server::Engine;
+use crate::transport::{Peer, Stream};
+
+/// The channels that a session can link, in the order of CHANNELS_LIST.
+pub(crate) const CHANNELS: [(ChannelType, u8); 1] = [(ChannelType::DISPLAY, 0)];
+
+/// What the channels of one viewer share.
+pub(crate) struct Session {
+    /// Named by all links but the first; not 0.
+    pub(crate) id: u32,
+    /// Who positions the pointer.
+    mouse_mode: Cell<MouseModes>,
+    ended: Cell<Option<&'static str>>,
+    channels: RefCell<Vec<OpenChannel>>,
+}
+
+struct OpenChannel {
+    kind: (ChannelType, u8),
+    bell: Weak<Notify>,
+}
+
+impl Session {
+    pub(crate) fn new(id: u32) -> Rc<Self> {
+        Rc::new(Self {
+            id,
+            mouse_mode: Cell::new(MouseModes::CLIENT),
+            ended: Cell::new(None),
+            channels: RefCell::default(),
+        })
+    }
+
+    /// Ends all channels.
+    pub(crate) fn end(&self, why: &'static str) {
+        if self.ended.get().is_none() {
+            self.ended.set(Some(why));
+        }
+        self.ring();
+    }
+
+    fn ring(&self) {
+        self.channels.borrow().iter().filter_map(|channel| channel.bell.upgrade()).for_each(|bell| bell.notify_one());
+    }
+
+    /// Books a channel; `None` when the session has it already or is over.
+    fn open(&self, kind: (ChannelType, u8)) -> Option<Rc<Notify>> {
+        let mut channels = self.channels.borrow_mut();
+        channels.retain(|channel| channel.bell.strong_count() > 0);
+        if self.ended.get().is_some() || channels.iter().any(|channel| channel.kind == kind) {
+            return None;
+        }
+        let bell = Rc::new(Notify::new());
+        channels.push(OpenChannel { kind, bell: Rc::downgrade(&bell) });
+        Some(bell)
+    }
+
+    /// For handlers: `Err` once the session is over.
+    fn check(&self) -> Result<(), Close> {
+        self.ended.get().map_or(Ok(()), |why| Err(Close::Ended(why)))
+    }
+}
+
+/// Runs a linked channel to its end.
+pub(crate) async fn run(engine: &Rc<Engine>, stream: Stream, peer: &Peer, linked: Linked) {
+    let (kind, id) = (linked.opened.channel_type, linked.opened.channel_id);
+    let session =
+        if kind == ChannelType::MAIN { engine.new_session() } else { engine.session(linked.opened.connection_id) };
+    let Some(session) = session else {
+        tracing::info!(%peer, ?kind, id, "the session ended while the channel was linked");
+        return;
+    };
+    let Some(bell) = session.open((kind, id)) else {
+        tracing::info!(%peer, session = session.id, ?kind, id, "the session has this channel already");
+        return;
+    };
+    tracing::info!(%peer, session = session.id, ?kind, id, "channel open");
+    let context = Context { engine, session: &session, bell: &bell, stream: &stream };
+    let close = match kind {
+        ChannelType::MAIN => context.main(linked).await,
+        _ => context.display(linked).await,
+    };
+    match close {
+        Close::Eof | Close::Goodbye | Close::Ended(_) => {
+            tracing::info!(%peer, session = session.id, ?kind, id, reason = %close, "channel closed");
+        }
+        _ => tracing::warn!(%peer, session = session.id, ?kind, id, reason = %close, "channel closed"),
+    }
+    if kind == ChannelType::MAIN {
+        session.end("the main channel closed");
+        engine.forget(session.id);
+    }
+}
+
+/// What a channel runs in.
+struct Context<'e> {
+    engine: &'e Rc<Engine>,
+    session: &'e Rc<Session>,
+    bell: &'e Rc<Notify>,
+    stream: &'e Stream,
+}
+
+impl Context<'_> {
+    async fn main(&self, linked: Linked) -> Close {
+        let machine = sumac_core::channel::main::MainServer::new(linked.opened.negotiated);
+        let handler = main::Main::new(Rc::clone(self.engine), Rc::clone(self.session));
+        self.drive(machine, handler, linked).await
+    }
+
+    async fn display(&self, linked: Linked) -> Close {
+        let fds = self.stream.is_unix();
+        let now = self.engine.now();
+        let machine = sumac_core::channel::display::DisplayServer::new(linked.opened.negotiated, fds, now);
+        let handler = display::Display::new(self.engine, Rc::clone(self.session), Rc::clone(self.bell), fds);
+        self.drive(machine, handler, linked).await
+    }
+
+    async fn drive<H: Handler>(&self, machine: H::Machine, mut handler: H, linked: Linked) -> Close {
+        let framing = Framing::new(linked.opened.negotiated.mini_header, machine.max_body());
+        let mut line = Line::new(machine, self.engine.epoch());
+        drive(self.stream, framing, linked.received, &mut line, &mut handler, self.bell).await
+    }
+}

@@ -1,0 +1,135 @@
+//! A rectangle of a frame as an image on the wire.
+
+use bytes::Bytes;
+use sumac_backends::Frame;
+use sumac_core::image::lz4::Lz4Encoder;
+use sumac_core::image::{PixelFormat, Pixels};
+use sumac_core::proto::display::ServerMessage;
+use sumac_core::proto::draw::{Base, DrawCopy};
+use sumac_core::proto::paint::{Mask, MaskFlags, Rop, ScaleMode};
+use sumac_core::proto::picture::{Bitmap, BitmapFlags, BitmapFormat, Image, ImageBody, ImageFlags, PaletteRef};
+use sumac_core::proto::shape::{self, Clip, Point};
+use sumac_core::wire::{At, Data, Sized32};
+
+use crate::source::Rect;
+
+/// How pictures are compressed for one client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Compression {
+    /// Rows as they are.
+    Raw,
+    /// LZ4, for clients with LZ4_COMPRESSION.
+    Lz4,
+}
+
+/// Bytes below which compressing costs more than it gives.
+const WORTH_IT: usize = 256;
+
+/// An encoded picture: what kind of image, and its bytes.
+pub(super) struct Encoded {
+    body: Body,
+    pub(super) payload: Bytes,
+}
+
+enum Body {
+    Rows { stride: u32 },
+    Lz4,
+}
+
+/// Encodes pictures of one client.
+pub(super) struct PictureEncoder {
+    compression: Compression,
+    lz4: Option<Box<Lz4Encoder>>,
+}
+
+impl PictureEncoder {
+    pub(super) fn new(compression: Compression) -> Self {
+        let lz4 = (compression == Compression::Lz4).then(|| Box::new(Lz4Encoder::new()));
+        Self { compression, lz4 }
+    }
+
+    /// Encodes `rect`, which lies inside the frame.
+    pub(super) fn encode(&mut self, frame: &Frame, rect: Rect) -> Option<Encoded> {
+        let bytes = rect.width as usize * rect.height as usize * 4;
+        match (&mut self.lz4, self.compression) {
+            (Some(lz4), Compression::Lz4) if bytes >= WORTH_IT => {
+                encode_lz4(lz4, frame, rect).filter(|e| e.payload.len() < bytes).or_else(|| encode_raw(frame, rect))
+            }
+            _ => encode_raw(frame, rect),
+        }
+    }
+}
+
+/// Full-width rows are sent from where they lie; others are gathered.
+fn encode_raw(frame: &Frame, rect: Rect) -> Option<Encoded> {
+    let layout = frame.layout();
+    let stride = layout.stride as usize;
+    let row = rect.width as usize * 4;
+    let start = rect.y as usize * stride + rect.x as usize * 4;
+    if rect.width == layout.width && stride == row {
+        let range = start..start + row * rect.height as usize;
+        frame.pixels().get(range.clone())?;
+        let payload = Bytes::from_owner(FrameBytes { frame: frame.clone() }).slice(range);
+        return Some(Encoded { body: Body::Rows { stride: layout.stride }, payload });
+    }
+    let mut rows = Vec::with_capacity(row * rect.height as usize);
+    for y in 0..rect.height as usize {
+        let at = start + y * stride;
+        rows.extend_from_slice(frame.pixels().get(at..at + row)?);
+    }
+    Some(Encoded { body: Body::Rows { stride: rect.width * 4 }, payload: rows.into() })
+}
+
+fn encode_lz4(lz4: &mut Lz4Encoder, frame: &Frame, rect: Rect) -> Option<Encoded> {
+    let layout = frame.layout();
+    let start = rect.y as usize * layout.stride as usize + rect.x as usize * 4;
+    let bytes = frame.pixels().get(start..)?;
+    let pixels = Pixels::new(bytes, PixelFormat::Rgb32, rect.width, rect.height, layout.stride as usize).ok()?;
+    let mut out = vec![0; Lz4Encoder::max_len(&pixels)];
+    let len = lz4.encode(&pixels, &mut out)?;
+    out.truncate(len);
+    out.shrink_to_fit();
+    Some(Encoded { body: Body::Lz4, payload: out.into() })
+}
+
+/// Keeps the frame as long as its bytes are on their way.
+struct FrameBytes {
+    frame: Frame,
+}
+
+impl AsRef<[u8]> for FrameBytes {
+    fn as_ref(&self) -> &[u8] {
+        self.frame.pixels()
+    }
+}
+
+/// DRAW_COPY of an encoded picture onto the primary surface.
+pub(super) fn draw_copy(encoded: &Encoded, rect: Rect, id: u64) -> ServerMessage<'static> {
+    let data = Data::Promised(encoded.payload.len());
+    let body = match encoded.body {
+        Body::Rows { stride } => ImageBody::Bitmap(Bitmap {
+            format: BitmapFormat::THIRTY_TWO_BIT,
+            flags: BitmapFlags::TOP_DOWN,
+            x: rect.width,
+            y: rect.height,
+            stride,
+            palette: PaletteRef::Here(At(None)),
+            data,
+        }),
+        Body::Lz4 => ImageBody::Lz4(Sized32(data)),
+    };
+    ServerMessage::DrawCopy(DrawCopy {
+        base: Base { surface_id: 0, area: wire_rect(rect), clip: Clip::None },
+        src: At(Some(Image { id, flags: ImageFlags::empty(), width: rect.width, height: rect.height, body })),
+        src_area: wire_rect(Rect { x: 0, y: 0, ..rect }),
+        rop: Rop::OP_PUT,
+        scale_mode: ScaleMode::NEAREST,
+        mask: Mask { flags: MaskFlags::empty(), pos: Point::new(0, 0), bitmap: At(None) },
+    })
+}
+
+/// A rectangle as the wire has it. Pictures have at most 8192 pixels each way, so it always fits.
+pub(super) fn wire_rect(rect: Rect) -> shape::Rect {
+    let fit = |n: u32| i32::try_from(n).unwrap_or(i32::MAX);
+    shape::Rect::new(fit(rect.y), fit(rect.x), fit(rect.bottom()), fit(rect.right()))
+}
