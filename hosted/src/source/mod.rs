@@ -46,7 +46,8 @@ pub trait Stage: Send {
     fn publish(&mut self, frame: Frame, damage: &[Rect]);
     /// Replaces the pointer's shape; `None` hides the pointer.
     fn cursor(&mut self, shape: Option<CursorShape>);
-    /// Tells where the pointer is, in pixels of the picture; used while the mouse is relative.
+    /// Tells where the pointer is, in pixels of the picture, whenever it moved. Viewers with a
+    /// relative mouse see it there; the others know better where theirs is.
     fn pointer(&mut self, x: i32, y: i32);
     /// The lock lights of the keyboard changed.
     fn leds(&mut self, leds: Leds);

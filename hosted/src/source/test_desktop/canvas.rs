@@ -1,4 +1,6 @@
-//! [`Canvas`]: drawing into BGRX pixels. Everything is clipped, so that nothing can panic.
+//! [`Canvas`]: drawing into BGRX pixels. Everything is clipped, so that nothing can panic for
+//! coordinates and lengths within ±2^28, which pictures of at most 8192 pixels a side and pointers
+//! that stay inside of them never leave.
 
 use super::area::Area;
 use crate::source::Size;
@@ -82,20 +84,21 @@ impl<'a> Canvas<'a> {
         }
     }
 
-    /// Fills a rectangle with round, anti-aliased corners, `alpha` of 255 parts opaque.
-    pub(super) fn rounded(&mut self, area: Area, radius: i32, color: Pixel, alpha: u8) {
+    /// Fills a rectangle with round, anti-aliased corners.
+    pub(super) fn rounded(&mut self, area: Area, radius: i32, color: Pixel) {
         let radius = radius.clamp(0, area.w.min(area.h).max(0) / 2);
         let visible = self.clip.intersect(area);
         for y in visible.y..visible.bottom() {
-            let Some((x0, row)) = self.row(visible.x, y, visible.w) else {
-                continue;
-            };
-            // How far the row is from the line on which the corners' centres lie.
+            let Some((x0, row)) = self.row(visible.x, y, visible.w) else { continue };
+            // How far the row is from the lines on which the corners' centres lie.
             let dy = f32::outside(area.y + radius, area.bottom() - radius, y);
+            if dy == 0.0 {
+                row.fill(color);
+                continue;
+            }
             for (x, pixel) in (x0..).zip(row) {
                 let dx = f32::outside(area.x + radius, area.right() - radius, x);
-                let inside = if dx > 0.0 && dy > 0.0 { coverage(radius as f32 - dx.hypot(dy)) } else { 255 };
-                *pixel = mix(*pixel, color, mul(inside, alpha));
+                *pixel = mix(*pixel, color, coverage(radius as f32 - dx.hypot(dy)));
             }
         }
     }
@@ -174,10 +177,6 @@ fn coverage(depth: f32) -> u8 {
     ((depth + 0.5).clamp(0.0, 1.0) * 255.0) as u8
 }
 
-fn mul(a: u8, b: u8) -> u8 {
-    (u16::from(a) * u16::from(b) / 255) as u8
-}
-
 /// Distances on one axis.
 trait Distance {
     /// How far the centre of pixel `at` is outside of `start..end`; 0 inside.
@@ -188,5 +187,90 @@ impl Distance for f32 {
     fn outside(start: i32, end: i32, at: i32) -> f32 {
         let at = at as f32 + 0.5;
         (start as f32 - at).max(at - end as f32).max(0.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SIZE: Size = Size { width: 20, height: 10 };
+    const WHITE: Pixel = rgb(0xff_ff_ff);
+
+    const FAR: i32 = 1 << 28;
+
+    /// Draws on black and gives back the pixels.
+    fn drawn(draw: impl FnOnce(&mut Canvas<'_>)) -> Vec<Pixel> {
+        let mut pixels = vec![rgb(0); 200];
+        draw(&mut Canvas::new(&mut pixels, SIZE));
+        pixels
+    }
+
+    /// Every way of drawing, in an area.
+    fn draw_everything(canvas: &mut Canvas<'_>, area: Area) {
+        let (x, y) = (area.x as f32, area.y as f32);
+        canvas.fill(area, WHITE);
+        canvas.gradient(area, WHITE, rgb(1));
+        canvas.rounded(area, 5, WHITE);
+        canvas.shadow(area, area.inset(2), 9, 200);
+        canvas.line((x, y), (area.right() as f32, area.bottom() as f32), 3.0, WHITE);
+        canvas.disc((x, y), 4.0, WHITE);
+        canvas.blit(area.x, area.y, 3, &[WHITE; 12]);
+        canvas.text(area.x, area.y, "Ag\u{1F600}\n", super::super::text::REGULAR, WHITE);
+        canvas.text_centered(area, "Ag", super::super::text::BOLD, WHITE);
+    }
+
+    #[test]
+    fn nothing_is_drawn_outside_of_the_clip_and_nothing_panics() {
+        let clip = Area::new(3, 2, 9, 5);
+        for x in [-FAR, -30, -3, 0, 5, 19, 400, FAR] {
+            for y in [-FAR, -30, -3, 0, 5, 9, 400, FAR] {
+                for side in [-FAR, -1, 0, 1, 7, 1000, FAR] {
+                    let pixels =
+                        drawn(|canvas| draw_everything(&mut canvas.clipped(clip), Area::new(x, y, side, side)));
+                    let outside = (0..200).filter(|i| !clip.contains(i % 20, i / 20));
+                    assert!(outside.into_iter().all(|i| pixels[i as usize] == rgb(0)), "{x} {y} {side}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn pixels_that_do_not_fit_the_size_are_not_touched() {
+        let mut pixels = vec![rgb(0); 199];
+        draw_everything(&mut Canvas::new(&mut pixels, SIZE), Area::of(SIZE));
+        assert!(pixels.iter().all(|p| *p == rgb(0)));
+    }
+
+    #[test]
+    fn drawing_in_parts_gives_the_same_pixels() {
+        let area = Area::new(2, 1, 15, 8);
+        let whole = drawn(|canvas| draw_everything(canvas, area));
+        let parts = drawn(|canvas| {
+            for x in (0..20).step_by(3) {
+                for y in (0..10).step_by(4) {
+                    draw_everything(&mut canvas.clipped(Area::new(x, y, 3, 4)), area);
+                }
+            }
+        });
+        assert_eq!(whole, parts);
+    }
+
+    #[test]
+    fn mixing_is_exact_at_its_ends() {
+        for value in 0..=255 {
+            let color = [value, 255 - value, 7, 0];
+            assert_eq!(mix(rgb(0x123456), color, 255), color);
+            assert_eq!(mix(color, rgb(0x123456), 0), color);
+            assert_eq!(mix(color, color, value), color);
+        }
+        assert_eq!(mix(rgb(0), WHITE, 128), rgb(0x808080));
+    }
+
+    #[test]
+    fn edges_are_soft() {
+        let pixels = drawn(|canvas| canvas.line((2.0, 2.0), (17.0, 6.0), 2.0, WHITE));
+        assert!(pixels.contains(&WHITE));
+        assert!(pixels.iter().any(|p| (40..200).contains(&p[0])));
     }
 }

@@ -34,11 +34,11 @@ const ARROW: &[Part] =
     &[Polygon(&[(2.0, 2.0), (2.0, 18.0), (5.8, 14.6), (8.4, 20.6), (11.2, 19.4), (8.6, 13.6), (13.6, 13.2)])];
 
 const TEXT: &[Part] = &[
-    Capsule((12.0, 4.5), (12.0, 19.5), 0.7),
-    Capsule((9.0, 3.6), (12.0, 4.6), 0.7),
-    Capsule((15.0, 3.6), (12.0, 4.6), 0.7),
-    Capsule((9.0, 20.4), (12.0, 19.4), 0.7),
-    Capsule((15.0, 20.4), (12.0, 19.4), 0.7),
+    Capsule((11.5, 4.5), (11.5, 19.5), 0.7),
+    Capsule((8.5, 3.6), (11.5, 4.6), 0.7),
+    Capsule((14.5, 3.6), (11.5, 4.6), 0.7),
+    Capsule((8.5, 20.4), (11.5, 19.4), 0.7),
+    Capsule((14.5, 20.4), (11.5, 19.4), 0.7),
 ];
 
 const CROSS: &[Part] = &[
@@ -70,7 +70,7 @@ impl Pointer {
     pub(super) fn shape(self) -> CursorShape {
         let (light, dark, hot): (&[Part], &[Part], (u16, u16)) = match self {
             Self::Arrow => (ARROW, &[], (2, 2)),
-            Self::Text => (TEXT, &[], (12, 12)),
+            Self::Text => (TEXT, &[], (11, 12)),
             Self::Cross => (CROSS, &[], (12, 12)),
             Self::Hand => (HAND, FINGERS, (9, 3)),
         };

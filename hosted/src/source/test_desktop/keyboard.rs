@@ -71,15 +71,21 @@ impl Keyboard {
         self.leds = leds;
     }
 
-    pub(super) fn shift(&self) -> bool {
+    /// The keys that are down: code, and whether it is an extended one.
+    pub(super) fn held(&self) -> impl Iterator<Item = (u8, bool)> {
+        let all = [false, true].into_iter().flat_map(|extended| (0..0x80).map(move |code| (code, extended)));
+        all.filter(|&(code, extended)| self.is_held(code, extended))
+    }
+
+    fn shift(&self) -> bool {
         self.any(SHIFT)
     }
 
-    pub(super) fn control(&self) -> bool {
+    fn control(&self) -> bool {
         self.any(CONTROL)
     }
 
-    pub(super) fn alt(&self) -> bool {
+    fn alt(&self) -> bool {
         self.any(ALT)
     }
 

@@ -109,13 +109,13 @@ impl Paint {
         canvas.clipped(places.sheet).blit(places.sheet.x, places.sheet.y, width, &self.sheet);
         for (i, (swatch, color)) in places.swatches.iter().zip(COLORS).enumerate() {
             if i == self.color {
-                canvas.rounded(swatch.inset(-3), 7, INK, 255);
-                canvas.rounded(swatch.inset(-1), 5, TOOLS, 255);
+                canvas.rounded(swatch.inset(-3), 7, INK);
+                canvas.rounded(swatch.inset(-1), 5, TOOLS);
             }
-            canvas.rounded(*swatch, 4, color, 255);
+            canvas.rounded(*swatch, 4, color);
         }
-        canvas.rounded(places.clear, 6, rgb(0xc9bfb2), 255);
-        canvas.rounded(places.clear.inset(1), 5, rgb(0xf7f3ec), 255);
+        canvas.rounded(places.clear, 6, rgb(0xc9bfb2));
+        canvas.rounded(places.clear.inset(1), 5, rgb(0xf7f3ec));
         canvas.text_centered(places.clear, "Clear", REGULAR, INK);
     }
 
@@ -154,4 +154,73 @@ impl Places {
 /// The centre of a pixel, from the sheet's corner.
 fn on_sheet(places: &Places, x: i32, y: i32) -> (f32, f32) {
     ((x - places.sheet.x) as f32 + 0.5, (y - places.sheet.y) as f32 + 0.5)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CONTENT: Area = Area::new(100, 50, 300, 200);
+
+    fn pixel(paint: &Paint, x: i32, y: i32) -> Pixel {
+        let sheet = Places::new(CONTENT).sheet;
+        paint.sheet[((y - sheet.y) * sheet.w + x - sheet.x) as usize]
+    }
+
+    fn blank() -> (Paint, Dirty) {
+        let mut paint = Paint::new(CONTENT);
+        let clear = Places::new(CONTENT).clear;
+        let mut dirty = Dirty::default();
+        paint.press(CONTENT, clear.x, clear.y, &mut dirty);
+        assert_eq!(dirty.take(), [Places::new(CONTENT).sheet]);
+        assert!(paint.sheet.iter().all(|p| *p == SHEET));
+        (paint, dirty)
+    }
+
+    #[test]
+    fn a_stroke_changes_the_pixels_along_its_way_and_marks_them() {
+        let (mut paint, mut dirty) = blank();
+        paint.press(CONTENT, 200, 100, &mut dirty);
+        dirty.take();
+        paint.draw_to(CONTENT, 260, 100, &mut dirty);
+        let [stroke] = dirty.take()[..] else { panic!("one area was drawn on") };
+        assert!(stroke.h <= 8 && (60..=68).contains(&stroke.w), "{stroke:?}");
+        assert_eq!(pixel(&paint, 230, 100), COLORS[1]);
+        assert_eq!(pixel(&paint, 230, 110), SHEET);
+        paint.release();
+        paint.draw_to(CONTENT, 200, 150, &mut dirty);
+        assert!(dirty.is_empty());
+    }
+
+    #[test]
+    fn strokes_that_leave_the_sheet_are_cut_off() {
+        let (mut paint, mut dirty) = blank();
+        paint.press(CONTENT, 200, 100, &mut dirty);
+        for (x, y) in [(-5000, 100), (9000, 9000), (200, -9000)] {
+            paint.draw_to(CONTENT, x, y, &mut dirty);
+        }
+        let sheet = Places::new(CONTENT).sheet;
+        assert!(dirty.take().into_iter().all(|area| sheet.holds(area)));
+    }
+
+    #[test]
+    fn swatches_choose_the_colour() {
+        let (mut paint, mut dirty) = blank();
+        let blue = Places::new(CONTENT).swatches[4];
+        paint.press(CONTENT, blue.x + 3, blue.y + 3, &mut dirty);
+        paint.press(CONTENT, 200, 100, &mut dirty);
+        assert_eq!(pixel(&paint, 200, 100), COLORS[4]);
+    }
+
+    #[test]
+    fn the_picture_survives_another_size() {
+        let (mut paint, mut dirty) = blank();
+        paint.press(CONTENT, 170, 60, &mut dirty);
+        paint.resize(Area { w: 150, h: 60, ..CONTENT });
+        paint.resize(CONTENT);
+        assert_eq!(pixel(&paint, 170, 60), COLORS[1]);
+        assert_eq!(pixel(&paint, 390, 240), SHEET);
+        paint.resize(Area { w: 0, h: -5, ..CONTENT });
+        assert!(paint.sheet.is_empty());
+    }
 }

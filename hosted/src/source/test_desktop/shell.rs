@@ -164,30 +164,30 @@ impl Shell {
 
     fn colors(&mut self) {
         for eight in [0..8_u8, 8..16] {
-            let cells: Vec<(String, Style)> = eight
-                .flat_map(|i| [(format!(" {i:2} "), Style::color(i.max(1))), ("    ".to_owned(), Style::back(i))])
-                .collect();
+            let label = |i: u8| {
+                (format!(" {i:2}  "), Style { color: if i.is_multiple_of(8) { 15 } else { 0 }, ..Style::back(i) })
+            };
+            let cells: Vec<(String, Style)> = eight.map(label).collect();
             let parts: Vec<(&str, Style)> = cells.iter().map(|(text, style)| (text.as_str(), *style)).collect();
             self.terminal.print(&parts);
         }
     }
 
     fn about(&mut self) {
-        let size = format!("{} x {} pixels, BGRX", self.screen.width, self.screen.height);
+        let size = format!("{}x{}", self.screen.width, self.screen.height);
         let facts: [(&str, &str); 9] = [
             ("", ""),
             ("Sumac test desktop", ""),
             ("------------------", ""),
             ("Screen   ", &size),
             ("Drawn by ", "the server itself"),
-            ("Keys     ", "type here, try help"),
-            ("Mouse    ", "paint, drag windows"),
+            ("Keys     ", "type, try help"),
+            ("Mouse    ", "paint, drag"),
             ("Wheel    ", "scrolls this text"),
             ("", ""),
         ];
         for (leaf, (name, value)) in LEAF.iter().zip(facts) {
             self.terminal.print(&[
-                ("  ", Style::PLAIN),
                 (leaf, Style::bold(1)),
                 ("  ", Style::PLAIN),
                 (name, Style::bold(11)),

@@ -5,7 +5,7 @@ use super::canvas::{Canvas, Pixel, rgb};
 use super::clock;
 use super::dirty::Dirty;
 use super::text::{BOLD, REGULAR};
-use crate::source::{Leds, Size};
+use crate::source::{InputEvent, Leds, Size};
 
 pub(super) const HEIGHT: i32 = 34;
 
@@ -51,7 +51,9 @@ impl Taskbar {
         Area::between(0, all.bottom() - HEIGHT, all.right(), all.bottom())
     }
 
-    pub(super) fn set_event(&mut self, event: String, dirty: &mut Dirty) {
+    /// An event came; the pointer is there now.
+    pub(super) fn set_event(&mut self, event: &InputEvent, pointer: (i32, i32), dirty: &mut Dirty) {
+        let event = describe(event, pointer);
         if self.event != event {
             let longer = self.event.chars().count().max(event.chars().count());
             let area = self.places().event;
@@ -129,4 +131,23 @@ fn text_top(bar: Area, height: i32) -> i32 {
 
 fn lights(leds: Leds) -> [(&'static str, bool); 3] {
     [("Caps", leds.caps), ("Num", leds.num), ("Scrl", leds.scroll)]
+}
+
+/// The event in words.
+fn describe(event: &InputEvent, pointer: (i32, i32)) -> String {
+    let way = |down| if down { "down" } else { "up" };
+    match event {
+        InputEvent::Key { code, extended, down } => {
+            format!("key {}{code:02x} {}", if *extended { "e0 " } else { "" }, way(*down))
+        }
+        InputEvent::MoveTo { .. } => format!("pointer {}, {}", pointer.0, pointer.1),
+        InputEvent::MoveBy { dx, dy } => {
+            format!("pointer {}, {} ({dx:+}, {dy:+})", pointer.0, pointer.1)
+        }
+        InputEvent::Button { button, down } => {
+            format!("{button:?} button {} at {}, {}", way(*down), pointer.0, pointer.1)
+        }
+        InputEvent::Wheel(notches) => format!("wheel {notches:+}"),
+        InputEvent::Leds(_) => "lock lights set by a viewer".to_owned(),
+    }
 }

@@ -22,6 +22,7 @@ pub(super) enum App {
     Terminal,
     Paint,
     Movie,
+    Inputs,
 }
 
 /// A window's program and place.
@@ -59,6 +60,7 @@ impl Window {
         let (name, dot) = match self.app {
             App::Terminal => ("Terminal", rgb(0x8fbf6a)),
             App::Paint => ("Paint", rgb(0xe8b75d)),
+            App::Inputs => ("Inputs", rgb(0xe0566b)),
             App::Movie => ("Moving picture", rgb(0x6c9ee8)),
         };
         let (top, bottom, text): (Pixel, Pixel, Pixel) = if active {
@@ -71,11 +73,11 @@ impl Window {
         canvas.shadow(self.frame.offset(0, DROP), below_title, SHADOW - DROP, strength);
         // Only the upper corners are round.
         let higher = Area { h: self.frame.h + RADIUS, ..self.frame };
-        canvas.clipped(self.frame).rounded(higher, RADIUS, rgb(0x15121d), 255);
+        canvas.clipped(self.frame).rounded(higher, RADIUS, rgb(0x15121d));
         let title = self.title_bar();
         let inside = Area::between(title.x + BORDER, title.y + BORDER, title.right() - BORDER, title.bottom() + RADIUS);
         let mut bar = canvas.clipped(Area { h: TITLE, ..title });
-        bar.rounded(inside, RADIUS - BORDER, top, 255);
+        bar.rounded(inside, RADIUS - BORDER, top);
         bar.gradient(Area::between(inside.x, title.y + RADIUS, inside.right(), title.bottom()), top, bottom);
         bar.disc((title.x as f32 + 17.0, title.y as f32 + TITLE as f32 / 2.0), 4.5, dot);
         bar.text(title.x + 30, title.y + (TITLE - BOLD.line_height()) / 2, name, BOLD, text);
