@@ -6,17 +6,14 @@
 use std::io;
 use std::thread::{self, JoinHandle};
 
+use sumac_core::proto::link::{PUB_KEY_BYTES, TICKET_BYTES};
 use tokio::sync::{Mutex, mpsc};
 use zeroize::Zeroizing;
 
 use super::sys::Rsa;
 
-/// Size of a ticket key, in bits.
-pub(super) const KEY_BITS: usize = 1024;
-/// Size of the public key in a link reply: a DER SubjectPublicKeyInfo.
-pub const PUBLIC_KEY_BYTES: usize = KEY_BITS / 8 + 34;
-/// Size of the encrypted ticket that a client sends.
-pub const ENCRYPTED_TICKET_BYTES: usize = KEY_BITS / 8;
+/// Size of a ticket key, in bits; what it encrypts is as long.
+pub(super) const KEY_BITS: usize = 8 * TICKET_BYTES;
 
 /// Keys kept ready: the links that one viewer opens at once.
 const STOCK: usize = 8;
@@ -24,12 +21,12 @@ const STOCK: usize = 8;
 /// The key of one link. [`decrypt`](Self::decrypt) uses it up.
 pub struct TicketKey {
     rsa: Rsa,
-    public_key: [u8; PUBLIC_KEY_BYTES],
+    public_key: [u8; PUB_KEY_BYTES],
 }
 
 /// What a ticket decrypted to: at most 86 bytes, wiped when dropped.
 pub struct Plaintext {
-    bytes: Zeroizing<[u8; ENCRYPTED_TICKET_BYTES]>,
+    bytes: Zeroizing<[u8; TICKET_BYTES]>,
     len: usize,
 }
 
@@ -65,13 +62,13 @@ impl TicketKey {
     }
 
     /// The public half as it stands in the link reply.
-    pub fn public_key(&self) -> &[u8; PUBLIC_KEY_BYTES] {
+    pub fn public_key(&self) -> &[u8; PUB_KEY_BYTES] {
         &self.public_key
     }
 
     /// Decrypts the ticket of this key's link; takes about 0.1 ms.
-    pub fn decrypt(self, encrypted: &[u8; ENCRYPTED_TICKET_BYTES]) -> Result<Plaintext, Undecryptable> {
-        let mut bytes = Zeroizing::new([0; ENCRYPTED_TICKET_BYTES]);
+    pub fn decrypt(self, encrypted: &[u8; TICKET_BYTES]) -> Result<Plaintext, Undecryptable> {
+        let mut bytes = Zeroizing::new([0; TICKET_BYTES]);
         let len = self.rsa.decrypt_oaep(encrypted, &mut bytes).ok_or(Undecryptable)?;
         Ok(Plaintext { bytes, len })
     }

@@ -6,7 +6,7 @@
 //!                    AuthRate::begin / succeeded around it
 //! ```
 
-pub use keys::{ENCRYPTED_TICKET_BYTES, KeyError, KeyStock, PUBLIC_KEY_BYTES, Plaintext, TicketKey, Undecryptable};
+pub use keys::{KeyError, KeyStock, Plaintext, TicketKey, Undecryptable};
 pub use password::{Password, PasswordError, PasswordFileError};
 pub use rate::{Attempt, AuthRate};
 pub use ticket::{TicketCheck, TicketOutcome};

@@ -13,14 +13,16 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use crate::transport::PeerKey;
+use crate::transport::{HANDSHAKE_TIME, PeerKey};
 
 /// Failures without consequence.
 const FREE_FAILURES: u32 = 3;
 /// The wait after the free ones; it doubles with each further failure.
 const FIRST_DELAY: Duration = Duration::from_millis(250);
-/// The longest wait, shorter than the time a link may take.
-const MAX_DELAY: Duration = Duration::from_secs(8);
+/// The longest wait.
+const MAX_DELAY: Duration = Duration::from_secs(5);
+/// It leaves a link time for the rest of its handshake.
+const _: () = assert!(MAX_DELAY.as_millis() * 2 <= HANDSHAKE_TIME.as_millis());
 /// After this long without an attempt one failure is forgiven, and one more for each time again.
 const FORGIVE_AFTER: Duration = Duration::from_secs(30);
 /// Failures beyond this do not count, so that even the worst sender is forgiven within minutes.
@@ -143,15 +145,15 @@ mod tests {
             waits.push(wait.as_millis());
             now += wait; // the guesser waits for its answer, then tries again
         }
-        assert_eq!(waits, [0, 0, 0, 250, 500, 1000, 2000, 4000, 8000, 8000]);
+        assert_eq!(waits, [0, 0, 0, 250, 500, 1000, 2000, 4000, 5000, 5000]);
     }
 
     #[test]
     fn guesses_at_once_are_no_faster_and_at_last_denied() {
         let (mut rate, now) = (AuthRate::new(true), Instant::now());
-        let attempts: Vec<_> = (0..9).map(|_| rate.begin(peer(1), now)).collect();
-        let waits = [0, 0, 0, 250, 750, 1750, 3750, 7750].map(millis);
-        assert_eq!(attempts.get(..8), Some(&waits[..]));
+        let attempts: Vec<_> = (0..8).map(|_| rate.begin(peer(1), now)).collect();
+        let waits = [0, 0, 0, 250, 750, 1750, 3750].map(millis);
+        assert_eq!(attempts.get(..7), Some(&waits[..]));
         assert_eq!(attempts.last(), Some(&Attempt::Deny));
     }
 

@@ -5,8 +5,9 @@ use std::ffi::c_int;
 use std::ptr::{self, NonNull};
 
 use aws_lc_sys as aws;
+use sumac_core::proto::link::{PUB_KEY_BYTES, TICKET_BYTES};
 
-use super::keys::{ENCRYPTED_TICKET_BYTES, KEY_BITS, PUBLIC_KEY_BYTES};
+use super::keys::KEY_BITS;
 
 /// An RSA private key.
 pub(super) struct Rsa(NonNull<aws::RSA>);
@@ -36,28 +37,24 @@ impl Rsa {
     }
 
     /// The DER SubjectPublicKeyInfo; `None` when it has not the length that the protocol fixes.
-    pub(super) fn public_key(&self) -> Option<[u8; PUBLIC_KEY_BYTES]> {
+    pub(super) fn public_key(&self) -> Option<[u8; PUB_KEY_BYTES]> {
         // SAFETY: `self` is a live key; a null output pointer asks for the length only.
         let len = unsafe { aws::i2d_RSA_PUBKEY(self.0.as_ptr(), ptr::null_mut()) };
-        if usize::try_from(len) != Ok(PUBLIC_KEY_BYTES) {
+        if usize::try_from(len) != Ok(PUB_KEY_BYTES) {
             clear_errors();
             return None;
         }
-        let mut der = [0; PUBLIC_KEY_BYTES];
+        let mut der = [0; PUB_KEY_BYTES];
         let mut out = der.as_mut_ptr();
-        // SAFETY: `self` is a live key and `out` points to `PUBLIC_KEY_BYTES` writable bytes, which is
+        // SAFETY: `self` is a live key and `out` points to `PUB_KEY_BYTES` writable bytes, which is
         // the length that the call above reported for the same key.
         let written = unsafe { aws::i2d_RSA_PUBKEY(self.0.as_ptr(), &mut out) };
-        (usize::try_from(written) == Ok(PUBLIC_KEY_BYTES)).then_some(der)
+        (usize::try_from(written) == Ok(PUB_KEY_BYTES)).then_some(der)
     }
 
     /// Decrypts with OAEP (SHA-1, MGF1 with SHA-1, empty label) into `plain` and returns the length
     /// of the plaintext; `None` when the padding does not check out.
-    pub(super) fn decrypt_oaep(
-        &self,
-        encrypted: &[u8; ENCRYPTED_TICKET_BYTES],
-        plain: &mut [u8; ENCRYPTED_TICKET_BYTES],
-    ) -> Option<usize> {
+    pub(super) fn decrypt_oaep(&self, encrypted: &[u8; TICKET_BYTES], plain: &mut [u8; TICKET_BYTES]) -> Option<usize> {
         // SAFETY: `self` is a live key of `KEY_BITS` bits, so the call reads the `encrypted.len()`
         // bytes of `encrypted` and writes at most the size of the key, `plain.len()` bytes, to `plain`.
         let len = unsafe {
@@ -109,13 +106,13 @@ fn clear_errors() {
 
 /// What a client does with the public key; only the tests need it.
 #[cfg(test)]
-pub(super) fn encrypt_for_tests(public_key: &[u8], plain: &[u8]) -> Option<[u8; ENCRYPTED_TICKET_BYTES]> {
+pub(super) fn encrypt_for_tests(public_key: &[u8], plain: &[u8]) -> Option<[u8; TICKET_BYTES]> {
     let mut input = public_key.as_ptr();
     let len = std::ffi::c_long::try_from(public_key.len()).ok()?;
     // SAFETY: `input` points to `len` readable bytes; a null first argument asks for a new object.
     let rsa = Rsa(NonNull::new(unsafe { aws::d2i_RSA_PUBKEY(ptr::null_mut(), &mut input, len) })?);
-    let mut encrypted = [0; ENCRYPTED_TICKET_BYTES];
-    // SAFETY: `rsa` is a live key of at most `ENCRYPTED_TICKET_BYTES` bytes (all tests use our own
+    let mut encrypted = [0; TICKET_BYTES];
+    // SAFETY: `rsa` is a live key of at most `TICKET_BYTES` bytes (all tests use our own
     // keys), `plain` is readable for its length and `encrypted` is writable for the key's size.
     let done = unsafe {
         aws::RSA_public_encrypt(

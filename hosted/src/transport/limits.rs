@@ -13,11 +13,12 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use sumac_core::limits::LINK_WAIT_MS;
+
 use super::PeerKey;
 
-/// How long a connection may take from accept to link result; a peer that never speaks is closed
-/// then. Longer than the longest wait that wrong tickets cost.
-pub const HANDSHAKE_TIME: Duration = Duration::from_secs(15);
+/// How long a connection may take from accept to link result: the link machine's own limit.
+pub const HANDSHAKE_TIME: Duration = Duration::from_millis(LINK_WAIT_MS);
 
 /// Unauthenticated connections in all: bounds the memory that strangers can hold.
 const MAX_WAITING: usize = 256;
