@@ -9,6 +9,7 @@
 //! | [`link`] | from the first byte to an open channel |
 //! | [`channel`] | one state machine per channel |
 //! | [`image`] | image encoders and decoders |
+//! | [`qxl`] | what a QXL guest wrote |
 //! | [`limits`] | every bound, with its reason |
 #![no_std]
 #![forbid(unsafe_code)]
@@ -24,4 +25,5 @@ pub mod image;
 pub mod limits;
 pub mod link;
 pub mod proto;
+pub mod qxl;
 pub mod time;

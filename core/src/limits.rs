@@ -72,3 +72,26 @@ pub const STREAMS: usize = 64;
 pub const GLZ_WINDOW: i32 = 1 << 25;
 /// Largest body of a client's message on a display channel: the reference's receive buffer.
 pub const DISPLAY_BODY: usize = 1024;
+/// Channels of sound with a volume: the count is a byte.
+pub const AUDIO_CHANNELS: usize = 255;
+/// Bytes of one WebDAV frame (test peers): the count is 16-bit.
+pub const WEBDAV_FRAME: usize = 65535;
+
+/// Monitors in one MONITORS_CONFIG of the agent's stream, from a client; the reference's limit.
+pub const AGENT_MONITORS: usize = 256;
+/// Capability words an agent or client can announce; one is in use.
+pub const AGENT_CAP_WORDS: usize = 64;
+/// Clipboard types offered at once by an agent or client; seven exist.
+pub const CLIPBOARD_TYPES: usize = 256;
+/// Monitors named to the agent: one for each display.
+pub const GRAPHICS_DEVICES: usize = 256;
+/// Bytes of a graphics device's address and its NUL, from the streaming agent; the reference's limit.
+pub const DEVICE_ADDRESS: usize = 256;
+/// Bytes of the streaming agent's capabilities; the reference's limit.
+pub const STREAM_DEVICE_CAPS: usize = 1024;
+/// Bytes of one picture from the streaming agent; the reference's limit.
+pub const STREAM_DEVICE_FRAME: usize = 32 << 20;
+/// Pixels in a row, and rows, of a cursor from the streaming agent; the reference's limit.
+pub const STREAM_DEVICE_CURSOR: u16 = 1024;
+/// Heads in a QXL device's monitors config, from guest memory: as many as QXLRom can tell the guest.
+pub const GUEST_HEADS: usize = 64;

@@ -1,8 +1,9 @@
 //! Drawing operations of the display channel (protocol.md §11.1).
 
-use crate::proto::paint::{AlphaFlags, Brush, LineAttr, Mask, Rop, ScaleMode, Text};
+use crate::proto::paint::{AlphaFlags, Brush, LineAttr, Mask, Rop, ScaleMode};
 use crate::proto::picture::Image;
 use crate::proto::shape::{Clip, Path, Point, Point16, Rect, Transform};
+use crate::proto::text::Text;
 use crate::wire::{At, DecodeError, EncodeError, Field, Message, Reader, Sample, Sampler, Writer};
 
 fields! {

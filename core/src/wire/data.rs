@@ -1,6 +1,6 @@
 //! Payloads: bytes that core never looks into.
 
-use super::{DecodeError, EncodeError, Field, Reader, Writer, to_usize};
+use super::{DecodeError, EncodeError, Field, Reader, Writer};
 
 /// Payload bytes: borrowed where they lie, or promised.
 ///
@@ -51,29 +51,34 @@ impl<'a> Data<'a> {
     }
 }
 
-/// `u32` size, then that many payload bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Sized32<'a>(pub Data<'a>);
+macro_rules! sized {
+    ($($name:ident $size:ident $n:literal;)*) => {$(
+        #[doc = concat!("`", stringify!($size), "` size, then that many payload bytes.")]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub struct $name<'a>(pub Data<'a>);
 
-impl<'a> Field<'a> for Sized32<'a> {
-    const WIRE: &'static str = "u32 size, bytes";
-    const MIN: usize = 4;
+        impl<'a> Field<'a> for $name<'a> {
+            const WIRE: &'static str = concat!(stringify!($size), " size, bytes");
+            const MIN: usize = $n;
 
-    fn read(r: &mut Reader<'a>) -> Result<Self, DecodeError> {
-        let size = u32::read(r)?;
-        Ok(Self(Data::Here(r.take(to_usize(size))?)))
-    }
+            fn read(r: &mut Reader<'a>) -> Result<Self, DecodeError> {
+                let size = usize::try_from($size::read(r)?).unwrap_or(usize::MAX);
+                Ok(Self(Data::Here(r.take(size)?)))
+            }
 
-    fn write(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
-        let count = self.0.len();
-        u32::try_from(count).map_err(|_| EncodeError::Count { count })?.write(w)?;
-        self.0.write(w)
-    }
+            fn write(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+                let count = self.0.len();
+                $size::try_from(count).map_err(|_| EncodeError::Count { count })?.write(w)?;
+                self.0.write(w)
+            }
 
-    fn inline_size(&self) -> usize {
-        Self::MIN.saturating_add(self.0.len())
-    }
+            fn inline_size(&self) -> usize {
+                Self::MIN.saturating_add(self.0.len())
+            }
+        }
+    )*};
 }
+sized! { Sized32 u32 4; Sized64 u64 8; }
 
 /// Payload bytes to the end of the message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

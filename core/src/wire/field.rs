@@ -106,3 +106,23 @@ impl<const N: usize> Field<'_> for [u8; N] {
         w.put(self)
     }
 }
+
+/// A field and `PAD` bytes behind it: not looked at when read, 0 when written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Padded<T, const PAD: usize>(pub T);
+
+impl<'a, T: Field<'a>, const PAD: usize> Field<'a> for Padded<T, PAD> {
+    const WIRE: &'static str = T::WIRE;
+    const MIN: usize = T::MIN.saturating_add(PAD);
+
+    fn read(r: &mut Reader<'a>) -> Result<Self, DecodeError> {
+        let value = T::read(r)?;
+        r.take(PAD)?;
+        Ok(Self(value))
+    }
+
+    fn write(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+        self.0.write(w)?;
+        w.put(&[0; PAD])
+    }
+}

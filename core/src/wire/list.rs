@@ -81,3 +81,29 @@ impl<'a, C: Count, T: Record, const MAX: usize> Field<'a> for Counted<'a, C, T, 
         C::MIN.saturating_add(size_of_val(self.items))
     }
 }
+
+/// Records to the end of the message, at most `MAX`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RestOf<'a, T, const MAX: usize>(pub &'a [T]);
+
+impl<'a, T: Record, const MAX: usize> Field<'a> for RestOf<'a, T, MAX> {
+    const WIRE: &'static str = "records to the end";
+    const MIN: usize = 0;
+
+    fn read(r: &mut Reader<'a>) -> Result<Self, DecodeError> {
+        let count = r.left().checked_div(size_of::<T>()).unwrap_or(0);
+        read_records(r, to_u32(count), MAX).map(Self)
+    }
+
+    fn write(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+        let count = self.0.len();
+        if count > MAX {
+            return Err(EncodeError::Count { count });
+        }
+        w.put(self.0.as_bytes())
+    }
+
+    fn inline_size(&self) -> usize {
+        size_of_val(self.0)
+    }
+}

@@ -23,11 +23,11 @@ mod sample;
 mod table;
 mod writer;
 
-pub use data::{Data, Rest, Sized32};
+pub use data::{Data, Rest, Sized32, Sized64};
 pub use error::{DecodeError, DecodeErrorKind, EncodeError};
-pub use field::{Field, Native, Record};
-pub use list::Counted;
+pub use field::{Field, Native, Padded, Record};
 pub(crate) use list::read_records;
+pub use list::{Counted, RestOf};
 pub use pointer::{At, SizedAt};
 pub use reader::Reader;
 pub use repeat::{Items, Repeat};

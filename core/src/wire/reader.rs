@@ -55,6 +55,12 @@ impl<'a> Reader<'a> {
         left
     }
 
+    /// How many bytes are left.
+    #[must_use]
+    pub const fn left(&self) -> usize {
+        self.body.len().saturating_sub(self.pos)
+    }
+
     /// Reads at `offset` from the start of the body, which must not lie before the present place.
     ///
     /// # Errors

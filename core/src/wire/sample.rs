@@ -2,7 +2,7 @@
 
 use zerocopy::FromBytes;
 
-use super::{At, Counted, Data, Field, Items, Record, Repeat, Rest, Sized32, SizedAt};
+use super::{At, Counted, Data, Field, Items, Padded, Record, Repeat, Rest, RestOf, Sized32, Sized64, SizedAt};
 
 /// A small deterministic source of numbers (SplitMix64).
 #[derive(Clone, Debug)]
@@ -135,6 +135,24 @@ impl Sample for Data<'static> {
 impl Sample for Sized32<'static> {
     fn sample(s: &mut Sampler) -> Self {
         Self(Data::sample(s))
+    }
+}
+
+impl Sample for Sized64<'static> {
+    fn sample(s: &mut Sampler) -> Self {
+        Self(Data::sample(s))
+    }
+}
+
+impl<T: Record, const MAX: usize> Sample for RestOf<'static, T, MAX> {
+    fn sample(s: &mut Sampler) -> Self {
+        Self(s.records(MAX))
+    }
+}
+
+impl<T: Sample, const PAD: usize> Sample for Padded<T, PAD> {
+    fn sample(s: &mut Sampler) -> Self {
+        Self(T::sample(s))
     }
 }
 
