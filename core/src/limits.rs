@@ -22,6 +22,14 @@ pub const INIT_WAIT_MS: u64 = 30_000;
 pub const ACK_WINDOW: u32 = 20;
 /// Largest body of a client's message on the main channel: the reference's receive buffer.
 pub const MAIN_BODY: usize = 4096 + 11 * AGENT_CHUNK;
+/// Largest body of a client's message on the inputs channel: the reference's receive buffer.
+pub const INPUTS_BODY: usize = 2048;
+/// Motions and positions from one MOUSE_MOTION_ACK to the next: SPICE_INPUT_MOTION_ACK_BUNCH.
+pub const MOTION_BUNCH: u32 = 4;
+/// Largest body of a client's message on the cursor channel: the reference's receive buffer.
+pub const CURSOR_BODY: usize = 1024;
+/// Cursor shapes that a client keeps: CLIENT_CURSOR_CACHE_SIZE.
+pub const CURSOR_CACHE: usize = 256;
 /// Bytes of the agent's stream in one AGENT_DATA: VD_AGENT_MAX_DATA_SIZE.
 pub const AGENT_CHUNK: usize = 2048;
 /// AGENT_DATA messages a client may have on the way.

@@ -60,6 +60,11 @@ impl Common {
         self.ack_due = Some(window);
     }
 
+    /// Whether the window's SET_ACK is still to be sent.
+    pub(crate) const fn window_due(&self) -> bool {
+        self.ack_due.is_some()
+    }
+
     /// Starts measuring the round trip.
     pub(crate) fn start_pulse(&mut self, now: Millis) {
         self.pulse.start(now);
@@ -166,12 +171,12 @@ impl Common {
     }
 
     /// Frames a message regardless of the window.
-    fn frame<'a, M: Message<'a>>(&mut self, message: &M, out: &mut [u8]) -> Result<Transmit, EncodeError> {
+    pub(crate) fn frame<'a, M: Message<'a>>(&mut self, message: &M, out: &mut [u8]) -> Result<Transmit, EncodeError> {
         self.frame_with(M::ID, message.size(), out, |w| message.encode(w))
     }
 
-    /// Frames a body of `size` bytes.
-    fn frame_with(
+    /// Frames a body of `size` bytes regardless of the window.
+    pub(crate) fn frame_with(
         &mut self,
         id: u16,
         size: usize,

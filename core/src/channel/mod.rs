@@ -19,9 +19,11 @@
 
 mod ack;
 mod common;
+pub mod cursor;
 pub mod display;
 mod error;
 pub mod framing;
+pub mod inputs;
 pub mod main;
 mod pulse;
 
@@ -32,11 +34,12 @@ pub use pulse::Expired;
 use crate::time::Millis;
 use crate::wire::EncodeError;
 
-/// A framed message: bytes to send, in this order, with nothing in between.
+/// A framed message, with what has to stand in front of it: bytes to send, in this order, with
+/// nothing in between.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub struct Transmit {
-    /// Bytes at the start of the lent memory: header and what core wrote of the body.
+    /// Bytes at the start of the lent memory: headers and what core wrote of the bodies.
     pub head: usize,
     /// Payload bytes that the host promised.
     pub body: usize,
