@@ -202,12 +202,12 @@ impl AsRef<[u8]> for MappedFrame {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::mpsc::{Sender, channel};
+    use std::sync::mpsc::channel;
     use std::thread;
 
     use super::*;
     use crate::source::conformance::check_source;
-    use crate::source::{CursorShape, Leds, Rect};
+    use crate::source::recorder::{Recorder, Told};
 
     const SIZE: Size = Size { width: 256, height: 80 };
     const FRAME: usize = 256 * 80 * 4;
@@ -238,28 +238,20 @@ mod tests {
         }
     }
 
-    struct SendingStage(Sender<Frame>);
-
-    impl Stage for SendingStage {
-        fn publish(&mut self, frame: Frame, damage: &[Rect]) {
-            assert_eq!(damage, [SIZE.bounds()]);
-            let _ = self.0.send(frame);
-        }
-
-        fn cursor(&mut self, _: Option<CursorShape>) {}
-
-        fn pointer(&mut self, _: i32, _: i32) {}
-
-        fn leds(&mut self, _: Leds) {}
-    }
-
     /// The first `count` pictures that a viewer sees.
     fn watch(frames: Frames, count: usize) -> Vec<Frame> {
         let (to_source, inbox) = channel();
-        let (to_us, published) = channel();
-        let thread = thread::spawn(move || Box::new(frames).run(Box::new(SendingStage(to_us)), inbox));
+        let (stage, told) = Recorder::new();
+        let thread = thread::spawn(move || Box::new(frames).run(Box::new(stage), inbox));
         to_source.send(ToSource::Viewers(1)).unwrap();
-        let seen = published.iter().take(count).collect();
+        let picture = |told| match told {
+            Told::Publish(frame, damage) => {
+                assert_eq!(damage, [SIZE.bounds()]);
+                frame
+            }
+            _ => panic!("a film has no pointer and no lights"),
+        };
+        let seen = told.iter().take(count).map(picture).collect();
         to_source.send(ToSource::Quit).unwrap();
         thread.join().unwrap().unwrap();
         seen
@@ -336,8 +328,8 @@ mod tests {
         let frames = file.open(30, false).unwrap();
         File::options().write(true).open(&file.0).unwrap().set_len(FRAME as u64).unwrap();
         let (_to_source, inbox) = channel();
-        let (to_us, _published) = channel();
-        let error = Box::new(frames).run(Box::new(SendingStage(to_us)), inbox).unwrap_err().to_string();
+        let (stage, _told) = Recorder::new();
+        let error = Box::new(frames).run(Box::new(stage), inbox).unwrap_err().to_string();
         assert!(error.contains("became shorter") && error.contains("81920 bytes, not 163840"), "{error}");
     }
 }

@@ -20,6 +20,8 @@ mod conformance;
 pub mod frames;
 mod geometry;
 mod pool;
+#[cfg(test)]
+mod recorder;
 mod schedule;
 mod stamp;
 mod stats;

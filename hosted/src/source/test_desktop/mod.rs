@@ -220,12 +220,88 @@ fn clamped(size: Size) -> Size {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc::channel;
+
+    use sumac_backends::Frame;
+
     use super::*;
-    use crate::source::conformance::check_source;
+    use crate::source::conformance::{check_source, storm};
+    use crate::source::recorder::{Recorder, Told};
+    use crate::source::{CursorShape, InputEvent};
+
+    const SIZE: Size = Size { width: 640, height: 480 };
+
+    /// What a frozen desktop tells after its start, for messages that were all sent before.
+    fn told(messages: Vec<ToSource>) -> Vec<Told> {
+        let (to_source, inbox) = channel();
+        messages.into_iter().chain([ToSource::Quit]).for_each(|m| to_source.send(m).unwrap());
+        let (stage, told) = Recorder::new();
+        Box::new(TestDesktop::new(SIZE, true)).run(Box::new(stage), inbox).unwrap();
+        told.into_iter().collect()
+    }
+
+    fn pictures(told: &[Told]) -> Vec<&Frame> {
+        told.iter().filter_map(|t| if let Told::Publish(frame, _) = t { Some(frame) } else { None }).collect()
+    }
+
+    fn key(code: u8, down: bool) -> ToSource {
+        ToSource::Input(InputEvent::Key { code, extended: false, down })
+    }
 
     #[test]
     fn conforms() {
-        check_source(&|| Box::new(TestDesktop::new(Size { width: 640, height: 480 }, false)));
+        check_source(&|| Box::new(TestDesktop::new(SIZE, false)));
         check_source(&|| Box::new(TestDesktop::new(Size { width: 0, height: 0 }, true)));
+    }
+
+    #[test]
+    fn sizes_are_clamped_and_a_new_size_is_all_damage() {
+        let wish = |width, height| vec![ToSource::Viewers(1), ToSource::Resize(Size { width, height })];
+        for (wished, (width, height)) in [(wish(0, 0), (320, 200)), (wish(801, 403), (801, 403))] {
+            let told = told(wished);
+            let Some(Told::Publish(frame, damage)) = told.last() else { panic!("no picture at the end") };
+            assert_eq!((frame.layout().width, frame.layout().height), (width, height));
+            assert_eq!(*damage, [Size { width, height }.bounds()]);
+        }
+        assert_eq!(clamped(Size { width: u32::MAX, height: 8193 }), MAX_SIZE);
+        assert_eq!(pictures(&told(wish(640, 480))).len(), 2, "the size it has, and the number of viewers");
+    }
+
+    #[test]
+    fn the_same_input_gives_the_same_picture() {
+        let run = || {
+            let told =
+                told([ToSource::Viewers(1)].into_iter().chain(storm(5, 200)).chain([ToSource::Freeze(true)]).collect());
+            pictures(&told).last().map(|frame| frame.pixels().to_vec())
+        };
+        assert!(run() == run());
+    }
+
+    #[test]
+    fn pointer_and_lights_are_told_at_the_start_and_when_they_change() {
+        let told = told(vec![
+            ToSource::Viewers(1),
+            ToSource::Input(InputEvent::MoveBy { dx: -600, dy: 5 }),
+            key(0x3a, true),
+            key(0x3a, false),
+        ]);
+        let shapes: Vec<&CursorShape> =
+            told.iter().filter_map(|t| if let Told::Cursor(shape) = t { shape.as_ref() } else { None }).collect();
+        let places: Vec<(i32, i32)> =
+            told.iter().filter_map(|t| if let Told::Pointer(x, y) = t { Some((*x, *y)) } else { None }).collect();
+        let leds: Vec<Leds> = told.iter().filter_map(|t| if let Told::Leds(l) = t { Some(*l) } else { None }).collect();
+        assert_eq!(places, [(320, 240), (0, 245)]);
+        assert_eq!(shapes, [&Pointer::Text.shape(), &Pointer::Arrow.shape()]);
+        assert_eq!(leds, [Leds::default(), Leds { caps: true, ..Leds::default() }]);
+    }
+
+    #[test]
+    fn input_is_drawn_in_one_picture_with_small_damage_when_it_comes_at_once() {
+        let typed = [key(0x23, true), key(0x23, false), key(0x17, true), key(0x17, false)];
+        let told = told([ToSource::Viewers(1)].into_iter().chain(typed).collect());
+        let [Told::Publish(first, _), .., Told::Publish(second, damage)] = &told[..] else { panic!("two pictures") };
+        assert_ne!(first.pixels(), second.pixels());
+        let pixels: u64 = damage.iter().map(|r| u64::from(r.width) * u64::from(r.height)).sum();
+        assert!(pixels < 10_000, "{pixels} pixels of damage for two letters: {damage:?}");
     }
 }
