@@ -86,6 +86,22 @@ pub enum ImageError {
         /// Units there are.
         produced: usize,
     },
+    /// A reference to an image that is not in the window, or not of this format.
+    Reference {
+        /// Where reading had come to.
+        at: usize,
+        /// Images back from this one.
+        back: u64,
+        /// Images in the window.
+        kept: u64,
+    },
+    /// An image that is not the next one.
+    Order {
+        /// Its number.
+        got: u64,
+        /// The next number.
+        want: u64,
+    },
     /// A row length that is not that of packed rows.
     Stride {
         /// Bytes announced.
@@ -131,6 +147,12 @@ impl fmt::Display for ImageError {
             }
             Self::Distance { at, distance, produced } => {
                 write!(f, "a match before byte {at} goes back {distance}, with {produced} units there")
+            }
+            Self::Reference { at, back, kept } => {
+                write!(f, "a match before byte {at} goes back {back} images, {kept} are kept, not all alike")
+            }
+            Self::Order { got, want } => {
+                write!(f, "image {got} comes before its turn or again, {want} is next")
             }
             Self::Stride { got, want } => {
                 write!(f, "rows of {got} bytes announced, packed ones have {want}")

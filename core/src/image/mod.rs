@@ -7,10 +7,12 @@
 //!
 //! | module | image type in spice.proto |
 //! |---|---|
+//! | [`glz`] | GLZ_RGB (102), ZLIB_GLZ_RGB (107) before deflating |
 //! | [`lz`] | LZ_RGB (101), LZ_PLT (100), alpha of JPEG_ALPHA (108) |
 //! | [`lz4`] | LZ4 (109) |
 //! | [`quic`] | QUIC (1) |
 
+pub mod glz;
 pub mod lz;
 pub mod lz4;
 pub mod quic;

@@ -5,10 +5,10 @@
 //! are literal runs and references to units already coded, which may lie in earlier rows and may
 //! overlap what they produce. An RGBA picture is two such streams: colours, then alpha.
 
-mod decode;
+pub(super) mod decode;
 mod encode;
-mod header;
-mod token;
+pub(super) mod header;
+pub(super) mod token;
 pub(super) mod unit;
 
 pub use decode::{decode, decode_alpha};
