@@ -11,6 +11,8 @@ const MAX_SKIP: usize = 7;
 /// Distances inside an image and offsets into another from this one on take a longer form.
 const LONG: usize = 1 << 12;
 const VERY_LONG: usize = 1 << 17;
+/// Pixels among which one hint is refreshed.
+const REFRESH: usize = 64;
 /// Pixels that a long hint looks at.
 const LONG_SAMPLE: usize = 32;
 
@@ -98,6 +100,9 @@ impl Encoder<'_, '_, '_> {
             self.pending = at;
             self.jump = Some(found.at.wrapping_sub(found.place));
             self.swap_hints::<U>(at - 1);
+            if found.image > 0 {
+                self.refresh_hints::<U>(found.at, at);
+            }
         }
         self.tokens.literals::<U>(&self.dictionary.ring[self.pending..end])
     }
@@ -165,6 +170,21 @@ impl Encoder<'_, '_, '_> {
         let half = self.dictionary.table.len() / 2;
         let (shorts, longs) = self.dictionary.table.split_at_mut(half);
         [swap_hint(shorts, short, at), swap_hint(longs, long, at)]
+    }
+
+    /// Points hints at this copy of pixels from an older image, which will be forgotten sooner:
+    /// at the ends of runs, where searches begin.
+    fn refresh_hints<U: Unit>(&mut self, from: usize, end: usize) {
+        let mut at = from + 1;
+        while at < end {
+            let next = end.min(at + REFRESH);
+            let ring = &*self.dictionary.ring;
+            let run = equal_units::<U>(&ring[at..next], &ring[at - 1..]);
+            if at + run < next {
+                self.swap_hints::<U>(at + run);
+            }
+            at = next;
+        }
     }
 
     #[inline(always)]

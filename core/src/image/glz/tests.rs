@@ -89,7 +89,7 @@ fn what_was_sent_before_costs_a_few_bytes() {
     let bytes = picture(Content::Noise, 1, RGB32, 50, 20);
     assert!(pair.send(&bytes, RGB32, 50) > 3000);
     // Other images in between take the image distance through 1 and 2 bytes.
-    for n in 0..if cfg!(miri) { 3 } else { 280 } {
+    for n in 0..if cfg!(miri) { 3 } else { 140 } {
         let same = pair.send(&bytes[4 * n..4 * n + 400], RGB32, 1);
         assert!(same < HEADER + 30, "{n}: {same}");
     }
