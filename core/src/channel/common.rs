@@ -1,13 +1,13 @@
 //! What every channel does: headers and serials, acknowledgements, pings.
 
 use super::ack::AckWindow;
+use super::framing::Outgoing;
 use super::pulse::Pulse;
 use super::{Expired, PeerError, Poll, Refused, Transmit};
 use crate::limits;
 use crate::proto::common::{ClientMessage, LinkError, Ping, SetAck};
-use crate::proto::header::{DataHeader, MiniHeader};
 use crate::time::Millis;
-use crate::wire::{Data, DecodeError, DecodeErrorKind, EncodeError, Field, Message, Rest, Writer, to_u32};
+use crate::wire::{Data, DecodeError, DecodeErrorKind, EncodeError, Message, Rest, Writer};
 
 /// What both ends agreed on while linking; decided once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,8 +21,7 @@ pub struct Negotiated {
 /// The part of a machine that all channels share (server role).
 #[derive(Clone, Debug)]
 pub struct Common {
-    mini: bool,
-    sent: u64,
+    outgoing: Outgoing,
     ack: AckWindow,
     ack_due: Option<u32>,
     pulse: Pulse,
@@ -45,8 +44,7 @@ pub enum Heard<'m> {
 impl Common {
     pub(crate) const fn new(negotiated: Negotiated) -> Self {
         Self {
-            mini: negotiated.mini_header,
-            sent: 0,
+            outgoing: Outgoing::new(negotiated.mini_header),
             ack: AckWindow::CLOSED,
             ack_due: None,
             pulse: Pulse::off(),
@@ -79,7 +77,7 @@ impl Common {
     /// Messages sent so far: the serial of the last one.
     #[must_use]
     pub const fn sent(&self) -> u64 {
-        self.sent
+        self.outgoing.sent()
     }
 
     /// Bytes behind messages' ends and messages of unknown number, which were ignored.
@@ -183,25 +181,9 @@ impl Common {
         out: &mut [u8],
         encode: impl FnOnce(&mut Writer<'_>) -> Result<(), EncodeError>,
     ) -> Result<Transmit, EncodeError> {
-        let serial = self.sent.saturating_add(1);
-        let header_len = if self.mini { size_of::<MiniHeader>() } else { size_of::<DataHeader>() };
-        let left = out.len();
-        let (header, body) =
-            out.split_at_mut_checked(header_len).ok_or(EncodeError::NoSpace { needed: header_len, left })?;
-        let mut w = Writer::new(body);
-        encode(&mut w)?;
-        let (written, promised) = (w.position(), w.promised());
-        debug_assert_eq!(size, written.saturating_add(promised), "size() of message {id}");
-        let size = to_u32(written.saturating_add(promised));
-        let mut h = Writer::new(header);
-        if self.mini {
-            MiniHeader::new(id, size).write(&mut h)?;
-        } else {
-            DataHeader::new(serial, id, size, 0).write(&mut h)?;
-        }
-        self.sent = serial;
+        let transmit = self.outgoing.frame(id, size, out, encode)?;
         self.ack.sent();
-        Ok(Transmit { head: header_len.saturating_add(written), body: promised })
+        Ok(transmit)
     }
 }
 

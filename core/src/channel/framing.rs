@@ -3,9 +3,9 @@
 //! A driver collects [`Framing::want`] bytes and hands them to [`Framing::on_bytes`], again and
 //! again; in between it may keep the body where it was received.
 
-use super::PeerError;
+use super::{PeerError, Transmit};
 use crate::proto::header::{DataHeader, MiniHeader};
-use crate::wire::{Field, Reader, to_usize};
+use crate::wire::{EncodeError, Field, Reader, Writer, to_u32, to_usize};
 
 /// Finds messages in a byte stream.
 #[derive(Clone, Debug)]
@@ -85,6 +85,52 @@ impl Framing {
     #[must_use]
     pub const fn received(&self) -> u64 {
         self.received
+    }
+}
+
+/// Puts headers in front of what is said, and numbers it.
+#[derive(Clone, Debug)]
+pub(super) struct Outgoing {
+    mini: bool,
+    sent: u64,
+}
+
+impl Outgoing {
+    pub(super) const fn new(mini: bool) -> Self {
+        Self { mini, sent: 0 }
+    }
+
+    /// Messages sent so far: the serial of the last one.
+    pub(super) const fn sent(&self) -> u64 {
+        self.sent
+    }
+
+    /// Frames a body of `size` bytes.
+    pub(super) fn frame(
+        &mut self,
+        id: u16,
+        size: usize,
+        out: &mut [u8],
+        encode: impl FnOnce(&mut Writer<'_>) -> Result<(), EncodeError>,
+    ) -> Result<Transmit, EncodeError> {
+        let serial = self.sent.saturating_add(1);
+        let header_len = if self.mini { size_of::<MiniHeader>() } else { size_of::<DataHeader>() };
+        let left = out.len();
+        let (header, body) =
+            out.split_at_mut_checked(header_len).ok_or(EncodeError::NoSpace { needed: header_len, left })?;
+        let mut w = Writer::new(body);
+        encode(&mut w)?;
+        let (written, promised) = (w.position(), w.promised());
+        debug_assert_eq!(size, written.saturating_add(promised), "size() of message {id}");
+        let size = to_u32(written.saturating_add(promised));
+        let mut h = Writer::new(header);
+        if self.mini {
+            MiniHeader::new(id, size).write(&mut h)?;
+        } else {
+            DataHeader::new(serial, id, size, 0).write(&mut h)?;
+        }
+        self.sent = serial;
+        Ok(Transmit { head: header_len.saturating_add(written), body: promised })
     }
 }
 

@@ -18,6 +18,7 @@
 //! framed with their length, and the host sends them right behind the head.
 
 mod ack;
+pub mod client;
 mod common;
 pub mod cursor;
 pub mod display;
