@@ -56,8 +56,11 @@ pub struct Message {
 impl Message {
     /// The sub-messages that the header or a LIST message points to: type and body.
     ///
+    /// libspice-server 0.15.1 announces for an INVAL_LIST there the size that its structure has in
+    /// memory, which can pass the end of the message. A body is what there is of it.
+    ///
     /// # Errors
-    /// See [`CutError`].
+    /// When the list or a sub-message's head leaves the message.
     pub fn sub_messages(&self) -> Result<Vec<(u16, &[u8])>, CutError> {
         let is_list = self.speaker == Speaker::Server && self.id == MSG_LIST;
         if self.sub_list == 0 && !is_list {
@@ -70,8 +73,8 @@ impl Message {
             .map(|n| {
                 let offset = u32_at(list, 2 + 4 * n)?;
                 let sub = self.body.get(index(offset)..)?;
-                let size = u32_at(sub, 2)?;
-                Some((u16_at(sub, 0)?, sub.get(6..)?.get(..index(size))?))
+                let (id, size, body) = (u16_at(sub, 0)?, u32_at(sub, 2)?, sub.get(6..)?);
+                Some((id, body.get(..index(size)).unwrap_or(body)))
             })
             .collect::<Option<_>>()
             .ok_or(error)
@@ -309,10 +312,12 @@ mod tests {
             sub_list: 0,
             body: body.to_vec(),
         };
-        for body in [&[][..], &[1, 0], &[1, 0, 9, 0, 0, 0], &[1, 0, 6, 0, 0, 0, 5, 0, 1, 0, 0, 0]] {
+        for body in [&[][..], &[1, 0], &[1, 0, 9, 0, 0, 0], &[1, 0, 6, 0, 0, 0, 5, 0, 1, 0, 0]] {
             assert!(message(body).sub_messages().is_err(), "{body:?}");
         }
         assert_eq!(message(&[0, 0]).sub_messages(), Ok(Vec::new()));
+        let longer_than_there_is = message(&[1, 0, 6, 0, 0, 0, 5, 0, 9, 0, 0, 0, 7]);
+        assert_eq!(longer_than_there_is.sub_messages(), Ok(vec![(5, &[7][..])]));
     }
 
     #[test]
