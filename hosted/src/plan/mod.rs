@@ -5,6 +5,8 @@
 
 pub use diff::tighten;
 pub use region::Region;
+pub use video::{Changes, Stream, VideoPlan};
 
 mod diff;
 mod region;
+mod video;
