@@ -92,7 +92,7 @@ impl Outbox {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tokio::io::AsyncReadExt;
+    use tokio::io::{AsyncReadExt, Interest};
     use tokio::net::UnixStream;
 
     #[tokio::test]
@@ -109,16 +109,19 @@ mod tests {
             expected.extend(head);
             expected.extend(payload);
         }
-        let mut got = vec![0; expected.len()];
-        let mut at = 0;
-        while at < expected.len() {
-            outbox.write_to(&stream).unwrap();
-            let room = got.len().min(at + 10_000);
-            at += theirs.read(&mut got[at..room]).await.unwrap();
-            assert!(outbox.len() <= expected.len() - at);
+        let total = expected.len();
+        let reader = tokio::spawn(async move {
+            let mut got = vec![0; total];
+            theirs.read_exact(&mut got).await.map(|_| got)
+        });
+        while !outbox.is_empty() {
+            let left = outbox.len();
+            stream.ready(Interest::WRITABLE).await.unwrap();
+            let some = outbox.write_to(&stream).unwrap();
+            assert_eq!(some, outbox.len() < left);
         }
+        let got = reader.await.unwrap().unwrap();
         assert_eq!(got, expected);
-        assert!(outbox.is_empty());
         assert!(!outbox.write_to(&stream).unwrap());
     }
 }

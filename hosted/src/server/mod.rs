@@ -57,8 +57,9 @@ async fn run(config: Config) -> anyhow::Result<()> {
         size: config.size,
         codecs: config.video_codecs.clone(),
     };
-    let reporter = Reporter::start(io::stdout(), &ready, source.activity(), config.stats)?;
+    // Before "ready", so that whoever waits for that line finds the connection file.
     welcome(&config, &access, &listeners);
+    let reporter = Reporter::start(io::stdout(), &ready, source.activity(), config.stats)?;
     let tickets = access.ticket_check(Instant::now());
     let engine = Engine::new(config, Rc::clone(&scene), source, keys, tickets);
     let lobby = Rc::new(RefCell::new(Lobby::default()));
