@@ -13,7 +13,7 @@ use crate::proto::stream::{
     StreamReport,
 };
 use crate::wire::{
-    Counted, DecodeError, EncodeError, Field, Message, Reader, Rest, Sample, Sampler, Writer, read_records,
+    Counted, DecodeError, EncodeError, Field, FieldForm, Message, Reader, Rest, Sample, Sampler, Writer, read_records,
 };
 
 message! {
@@ -203,8 +203,11 @@ impl<'a> Field<'a> for MonitorsConfig<'a> {
 impl<'a> Message<'a> for MonitorsConfig<'a> {
     const ID: u16 = 317;
     const NAME: &'static str = "MonitorsConfig";
-    const FORM: &'static [(&'static str, &'static str)] =
-        &[("count", "u16"), ("max_allowed", "u16"), ("heads", "count Head")];
+    const FORM: &'static [FieldForm] = &[
+        FieldForm::words("count", "u16, at most 256", 2),
+        FieldForm::of::<u16>("max_allowed"),
+        FieldForm::words("heads", "count Head", 0),
+    ];
 }
 
 impl Sample for MonitorsConfig<'static> {

@@ -4,7 +4,7 @@ use crate::proto::paint::{AlphaFlags, Brush, LineAttr, Mask, Rop, ScaleMode};
 use crate::proto::picture::Image;
 use crate::proto::shape::{Clip, Path, Point, Point16, Rect, Transform};
 use crate::proto::text::Text;
-use crate::wire::{At, DecodeError, EncodeError, Field, Message, Reader, Sample, Sampler, Writer};
+use crate::wire::{At, DecodeError, EncodeError, Field, FieldForm, Message, Reader, Sample, Sampler, Writer};
 
 fields! {
     /// Where something is drawn (DisplayBase).
@@ -334,15 +334,15 @@ impl<'a> Field<'a> for DrawComposite<'a> {
 impl<'a> Message<'a> for DrawComposite<'a> {
     const ID: u16 = 318;
     const NAME: &'static str = "DrawComposite";
-    const FORM: &'static [(&'static str, &'static str)] = &[
-        ("base", Base::WIRE),
-        ("flags", CompositeFlags::WIRE),
-        ("src", At::<Image<'_>>::WIRE),
-        ("mask", "with HAS_MASK: u32 offset, 0 = none"),
-        ("src_transform", "with HAS_SRC_TRANSFORM: Transform"),
-        ("mask_transform", "with HAS_MASK_TRANSFORM: Transform"),
-        ("src_origin", Point16::WIRE),
-        ("mask_origin", Point16::WIRE),
+    const FORM: &'static [FieldForm] = &[
+        FieldForm::of::<Base<'_>>("base"),
+        FieldForm::of::<CompositeFlags>("flags"),
+        FieldForm::of::<At<Image<'_>>>("src"),
+        FieldForm::words("mask", "with HAS_MASK: offset of Image", 0),
+        FieldForm::words("src_transform", "with HAS_SRC_TRANSFORM: Transform", 0),
+        FieldForm::words("mask_transform", "with HAS_MASK_TRANSFORM: Transform", 0),
+        FieldForm::of::<Point16>("src_origin"),
+        FieldForm::of::<Point16>("mask_origin"),
     ];
 }
 

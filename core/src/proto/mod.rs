@@ -25,6 +25,11 @@ pub mod vmc;
 
 use crate::wire::Row;
 
+#[cfg(test)]
+mod limit_tests;
+#[cfg(test)]
+mod vectors;
+
 /// Every message of the protocol.
 pub const TABLES: &[&[Row]] = &[
     common::ServerMessage::TABLE,

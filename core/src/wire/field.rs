@@ -3,7 +3,7 @@
 use zerocopy::little_endian::{I16, I32, I64, U16, U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-use super::{DecodeError, EncodeError, Reader, Writer};
+use super::{DecodeError, EncodeError, Reader, Shape, Writer};
 
 /// A value with one wire form: an inline part, and for pointers a target further back.
 ///
@@ -14,6 +14,8 @@ pub trait Field<'a>: Sized {
     const WIRE: &'static str;
     /// Fewest bytes the inline part takes.
     const MIN: usize;
+    /// What it is made of, for documentation and tests.
+    const SHAPE: Shape = Shape::Plain;
 
     /// Reads the inline part and, through pointers, the targets.
     ///

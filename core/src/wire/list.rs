@@ -1,16 +1,22 @@
 //! Lists with a count in front.
 
+use core::fmt;
 use core::marker::PhantomData;
 
 use zerocopy::{FromBytes, IntoBytes};
 
-use super::{DecodeError, DecodeErrorKind, EncodeError, Field, Reader, Record, Writer, to_u32, to_usize};
+use super::{DecodeError, DecodeErrorKind, EncodeError, Field, Reader, Record, Shape, Writer, to_u32, to_usize};
 
 /// A count of type `C` and that many records, at most `MAX`; borrowed where it lies.
-#[derive(Debug)]
 pub struct Counted<'a, C, T, const MAX: usize> {
     items: &'a [T],
     count: PhantomData<C>,
+}
+
+impl<C, T: fmt::Debug, const MAX: usize> fmt::Debug for Counted<'_, C, T, MAX> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.items.fmt(f)
+    }
 }
 
 impl<C, T, const MAX: usize> Clone for Counted<'_, C, T, MAX> {
@@ -61,6 +67,7 @@ impl Count for u32 {}
 impl<'a, C: Count, T: Record, const MAX: usize> Field<'a> for Counted<'a, C, T, MAX> {
     const WIRE: &'static str = "count, then count records";
     const MIN: usize = C::MIN;
+    const SHAPE: Shape = Shape::List { count: C::MIN, item: T::RECORD, item_min: size_of::<T>(), max: MAX };
 
     fn read(r: &mut Reader<'a>) -> Result<Self, DecodeError> {
         let count: u32 = C::read(r)?.into();
@@ -89,6 +96,7 @@ pub struct RestOf<'a, T, const MAX: usize>(pub &'a [T]);
 impl<'a, T: Record, const MAX: usize> Field<'a> for RestOf<'a, T, MAX> {
     const WIRE: &'static str = "records to the end";
     const MIN: usize = 0;
+    const SHAPE: Shape = Shape::List { count: 0, item: T::RECORD, item_min: size_of::<T>(), max: MAX };
 
     fn read(r: &mut Reader<'a>) -> Result<Self, DecodeError> {
         let count = r.left().checked_div(size_of::<T>()).unwrap_or(0);

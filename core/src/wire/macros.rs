@@ -323,8 +323,8 @@ macro_rules! message {
         impl<'a> $crate::wire::Message<'a> for $name {
             const ID: u16 = $id;
             const NAME: &'static str = stringify!($name);
-            const FORM: &'static [(&'static str, &'static str)] =
-                &[$((stringify!($f), <$t as $crate::wire::Field<'a>>::WIRE)),*];
+            const FORM: &'static [$crate::wire::FieldForm] =
+                &[$($crate::wire::FieldForm::of::<$t>(stringify!($f))),*];
         }
     };
     ($(#[$m:meta])* $id:literal pub struct $name:ident<$lt:lifetime> { $($(#[$fm:meta])* $f:ident : $t:ty),* $(,)? }) => {
@@ -337,8 +337,8 @@ macro_rules! message {
         impl<$lt> $crate::wire::Message<$lt> for $name<$lt> {
             const ID: u16 = $id;
             const NAME: &'static str = stringify!($name);
-            const FORM: &'static [(&'static str, &'static str)] =
-                &[$((stringify!($f), <$t as $crate::wire::Field<$lt>>::WIRE)),*];
+            const FORM: &'static [$crate::wire::FieldForm] =
+                &[$($crate::wire::FieldForm::of::<$t>(stringify!($f))),*];
         }
     };
 }

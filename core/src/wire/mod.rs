@@ -33,7 +33,7 @@ pub use reader::Reader;
 pub use repeat::{Items, Repeat};
 pub use sample::{Sample, SampleItems, Sampler};
 pub(crate) use table::again;
-pub use table::{Again, Failure, Message, Row, Sender};
+pub use table::{Again, Failure, FieldForm, Message, Row, Sender, Shape};
 pub use writer::Writer;
 
 /// A 32-bit length as a `usize`; saturates where `usize` is narrower, so that it never fits.

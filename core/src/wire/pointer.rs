@@ -1,6 +1,6 @@
 //! Pointers: `u32` offsets from the start of the body, 0 for none (protocol.md §5).
 
-use super::{Data, DecodeError, EncodeError, Field, Reader, Writer, to_u32, to_usize};
+use super::{Data, DecodeError, EncodeError, Field, Reader, Shape, Writer, to_u32, to_usize};
 
 /// A pointer to a `T`, or to nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -9,6 +9,7 @@ pub struct At<T>(pub Option<T>);
 impl<'a, T: Field<'a>> Field<'a> for At<T> {
     const WIRE: &'static str = "u32 offset, 0 = none";
     const MIN: usize = 4;
+    const SHAPE: Shape = Shape::Pointer(T::WIRE);
 
     fn read(r: &mut Reader<'a>) -> Result<Self, DecodeError> {
         match u32::read(r)? {

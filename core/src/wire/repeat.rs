@@ -4,7 +4,7 @@ use core::fmt;
 use core::marker::PhantomData;
 
 use super::list::Count;
-use super::{DecodeError, DecodeErrorKind, EncodeError, Field, Reader, Writer, to_u32, to_usize};
+use super::{DecodeError, DecodeErrorKind, EncodeError, Field, Reader, Shape, Writer, to_u32, to_usize};
 
 /// Items one after another: where they lie in a body, validated, or as a slice of values to send.
 ///
@@ -95,10 +95,15 @@ impl<'a, T: Field<'a> + Copy + PartialEq> PartialEq for Items<'a, T> {
 impl<'a, T: Field<'a> + Copy + Eq> Eq for Items<'a, T> {}
 
 /// A count of type `C` and that many items, at most `MAX`.
-#[derive(Debug)]
 pub struct Repeat<'a, C, T: Field<'a> + Copy, const MAX: usize> {
     items: Items<'a, T>,
     count: PhantomData<C>,
+}
+
+impl<'a, C, T: Field<'a> + Copy + fmt::Debug, const MAX: usize> fmt::Debug for Repeat<'a, C, T, MAX> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.items.fmt(f)
+    }
 }
 
 impl<'a, C, T: Field<'a> + Copy, const MAX: usize> Repeat<'a, C, T, MAX> {
@@ -132,6 +137,7 @@ impl<'a, C, T: Field<'a> + Copy + Eq, const MAX: usize> Eq for Repeat<'a, C, T, 
 impl<'a, C: Count, T: Field<'a> + Copy, const MAX: usize> Field<'a> for Repeat<'a, C, T, MAX> {
     const WIRE: &'static str = "count, then count items";
     const MIN: usize = C::MIN;
+    const SHAPE: Shape = Shape::List { count: C::MIN, item: T::WIRE, item_min: T::MIN, max: MAX };
 
     fn read(r: &mut Reader<'a>) -> Result<Self, DecodeError> {
         let count: u32 = C::read(r)?.into();

@@ -1,5 +1,7 @@
 //! Messages, and the table of them.
 
+use core::fmt;
+
 use super::{DecodeError, EncodeError, Field, Reader, Sampler, Writer};
 
 /// A field list with a number.
@@ -8,8 +10,8 @@ pub trait Message<'a>: Field<'a> {
     const ID: u16;
     /// Name as spice.proto has it, in this crate's spelling.
     const NAME: &'static str;
-    /// Name and wire form of every field, in order.
-    const FORM: &'static [(&'static str, &'static str)];
+    /// Its fields, in order.
+    const FORM: &'static [FieldForm];
 
     /// Decodes a body; the number counts bytes behind the end, which a sender may add.
     ///
@@ -61,6 +63,67 @@ pub enum Sender {
     Either,
 }
 
+/// One field of a message, as data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FieldForm {
+    /// Its name.
+    pub name: &'static str,
+    /// How its wire form is written in documentation.
+    pub wire: &'static str,
+    /// Fewest bytes of its inline part.
+    pub min: usize,
+    /// What it is made of.
+    pub shape: Shape,
+}
+
+/// What a field is made of, where more is known than its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// Nothing more is known.
+    Plain,
+    /// A `u32` pointer to this.
+    Pointer(&'static str),
+    /// A count and items.
+    List {
+        /// Bytes of the count; 0 when the items go on to the end of the message.
+        count: usize,
+        /// The items.
+        item: &'static str,
+        /// Fewest bytes of an item.
+        item_min: usize,
+        /// Most items.
+        max: usize,
+    },
+}
+
+impl FieldForm {
+    /// That of a field of type `T`.
+    #[must_use]
+    pub const fn of<'a, T: Field<'a>>(name: &'static str) -> Self {
+        Self { name, wire: T::WIRE, min: T::MIN, shape: T::SHAPE }
+    }
+
+    /// That of a field in words.
+    #[must_use]
+    pub const fn words(name: &'static str, wire: &'static str, min: usize) -> Self {
+        Self { name, wire, min, shape: Shape::Plain }
+    }
+}
+
+impl fmt::Display for FieldForm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.shape {
+            Shape::Plain => write!(f, "{}: {}", self.name, self.wire),
+            Shape::Pointer(to) => write!(f, "{}: offset of {to}", self.name),
+            Shape::List { count: 0, item, max, .. } => write!(f, "{}: {item} to the end, at most {max}", self.name),
+            Shape::List { count, item, max, .. } => {
+                let bits = count.saturating_mul(8);
+                write!(f, "{}: u{bits} count, at most {max}, of {item}", self.name)
+            }
+        }
+    }
+}
+
 /// Decodes a body and encodes it again; the lengths written and trailing.
 pub type Again = fn(&[u8], &mut [u8]) -> Result<(usize, usize), Failure>;
 
@@ -77,8 +140,8 @@ pub struct Row {
     pub name: &'static str,
     /// Fewest bytes of its body.
     pub min: usize,
-    /// Name and wire form of every field, in order.
-    pub form: &'static [(&'static str, &'static str)],
+    /// Its fields, in order.
+    pub form: &'static [FieldForm],
     /// Decodes a body and encodes it again; the lengths written and trailing.
     pub again: Again,
     /// Encodes a sample value; the length.

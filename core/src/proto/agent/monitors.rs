@@ -2,7 +2,7 @@
 
 use crate::limits;
 use crate::wire::{
-    Counted, DecodeError, EncodeError, Field, Message, Reader, Repeat, Sample, SampleItems, Sampler, Writer,
+    Counted, DecodeError, EncodeError, Field, FieldForm, Message, Reader, Repeat, Sample, SampleItems, Sampler, Writer,
     read_records,
 };
 
@@ -98,11 +98,11 @@ impl<'a> Field<'a> for MonitorsConfig<'a> {
 impl<'a> Message<'a> for MonitorsConfig<'a> {
     const ID: u16 = 2;
     const NAME: &'static str = "MonitorsConfig";
-    const FORM: &'static [(&'static str, &'static str)] = &[
-        ("count", "u32"),
-        ("flags", MonitorsFlags::WIRE),
-        ("monitors", "count Monitor"),
-        ("sizes", "with PHYSICAL_SIZE: count MonitorSize"),
+    const FORM: &'static [FieldForm] = &[
+        FieldForm::words("count", "u32, at most 256", 4),
+        FieldForm::of::<MonitorsFlags>("flags"),
+        FieldForm::words("monitors", "count Monitor", 0),
+        FieldForm::words("sizes", "with PHYSICAL_SIZE: count MonitorSize", 0),
     ];
 }
 
