@@ -2,7 +2,7 @@
 
 use crate::proto::common;
 use crate::proto::shape::Point16;
-use crate::wire::{Data, DecodeError, EncodeError, Field, Reader, Sample, Sampler, Writer};
+use crate::wire::{Data, DecodeError, EncodeError, Field, FieldForm, Reader, Sample, Sampler, Writer};
 
 flags! {
     /// Where a cursor's shape is. What is written follows from [`Shape`].
@@ -75,6 +75,13 @@ pub enum Shape<'a> {
 }
 
 impl Cursor<'_> {
+    /// Its fields, in wire order.
+    pub const FIELDS: &'static [FieldForm] = &[
+        FieldForm::of::<CursorFlags>("flags"),
+        FieldForm::words("header", "unless NONE: CursorHeader", 0),
+        FieldForm::words("data", "unless NONE or FROM_CACHE: bytes to the end", 0),
+    ];
+
     fn wire_flags(&self) -> CursorFlags {
         let mut flags = self.flags;
         flags.set(CursorFlags::NONE, matches!(self.shape, Shape::None));
@@ -84,7 +91,7 @@ impl Cursor<'_> {
 }
 
 impl<'a> Field<'a> for Cursor<'a> {
-    const WIRE: &'static str = "u16 flags CursorFlags; unless NONE: CursorHeader; unless FROM_CACHE: bytes to the end";
+    const WIRE: &'static str = "Cursor";
     const MIN: usize = 2;
 
     fn read(r: &mut Reader<'a>) -> Result<Self, DecodeError> {

@@ -11,7 +11,7 @@ use super::link::{Caps, SaslData, SaslVerdict};
 use super::paint::LineAttr;
 use super::picture::Palette;
 use super::shape::{Clip, Path, Segment};
-use super::text::{Glyph, Glyphs, Text};
+use super::text::{Glyph, Glyphs, StringFlags, Text};
 use super::{TABLES, agent, port};
 use crate::limits;
 use crate::wire::{
@@ -240,12 +240,21 @@ fn what_is_sent_keeps_the_limits_too() {
 
     let messages = [SubMessage { id: 1, body: &[] }; limits::SUB_MESSAGES + 1];
     both(&SubMessages::new(&messages[1..]), &SubMessages::new(&messages), limits::SUB_MESSAGES + 1);
+}
 
+#[test]
+#[cfg_attr(miri, ignore = "writes thousands of glyphs one by one")]
+fn text_that_is_sent_keeps_the_limit_too() {
     let point = super::shape::Point::new(0, 0);
     let glyph = Glyph::<1> { render_pos: point, glyph_origin: point, width: 0, height: 0, data: &[] };
     let glyphs = vec![glyph; limits::GLYPHS + 1];
-    let text = |n: usize| Text { flags: Default::default(), glyphs: Glyphs::A1(Items::Here(&glyphs[..n])) };
-    both(&text(limits::GLYPHS), &text(limits::GLYPHS + 1), limits::GLYPHS + 1);
+    let mut out = vec![0; 20 * limits::GLYPHS + 64];
+    let mut write = |n: usize| {
+        let text = Text { flags: StringFlags::empty(), glyphs: Glyphs::A1(Items::Here(&glyphs[..n])) };
+        text.write(&mut Writer::new(&mut out))
+    };
+    assert_eq!(write(limits::GLYPHS), Ok(()));
+    assert_eq!(write(limits::GLYPHS + 1), Err(EncodeError::Count { count: limits::GLYPHS + 1 }));
 }
 
 #[test]

@@ -5,7 +5,9 @@ use zerocopy::little_endian::I32;
 use crate::limits;
 use crate::proto::picture::Image;
 use crate::proto::shape::Point;
-use crate::wire::{At, DecodeError, EncodeError, Field, Reader, Sample, Sampler, Writer, read_records, to_u32};
+use crate::wire::{
+    At, DecodeError, EncodeError, Field, FieldForm, Reader, Sample, Sampler, Writer, read_records, to_u32,
+};
 
 flags! {
     /// How source, brush and destination are combined (SpiceRopd, protocol.md §12.8).
@@ -118,6 +120,13 @@ pub struct LineAttr<'a> {
 }
 
 impl LineAttr<'_> {
+    /// Its fields, in wire order.
+    pub const FIELDS: &'static [FieldForm] = &[
+        FieldForm::of::<LineFlags>("flags"),
+        FieldForm::words("count", "with STYLED: u8", 0),
+        FieldForm::words("style", "with STYLED: offset of count i32", 0),
+    ];
+
     fn wire_flags(&self) -> LineFlags {
         let mut flags = self.flags;
         flags.set(LineFlags::STYLED, self.style.is_some());
@@ -126,7 +135,7 @@ impl LineAttr<'_> {
 }
 
 impl<'a> Field<'a> for LineAttr<'a> {
-    const WIRE: &'static str = "u8 flags LineFlags; with STYLED: u8 count, u32 offset of count i32";
+    const WIRE: &'static str = "LineAttr";
     const MIN: usize = 1;
 
     fn read(r: &mut Reader<'a>) -> Result<Self, DecodeError> {

@@ -4,7 +4,8 @@ use zerocopy::little_endian::U32;
 
 use crate::limits;
 use crate::wire::{
-    At, Counted, Data, DecodeError, EncodeError, Field, Reader, Sample, Sampler, Sized32, Writer, to_u32, to_usize,
+    At, Counted, Data, DecodeError, EncodeError, Field, FieldForm, Reader, Sample, Sampler, Sized32, Writer, to_u32,
+    to_usize,
 };
 
 flags! {
@@ -149,6 +150,17 @@ pub struct Bitmap<'a> {
 }
 
 impl Bitmap<'_> {
+    /// Its fields, in wire order.
+    pub const FIELDS: &'static [FieldForm] = &[
+        FieldForm::of::<BitmapFormat>("format"),
+        FieldForm::of::<BitmapFlags>("flags"),
+        FieldForm::of::<u32>("x"),
+        FieldForm::of::<u32>("y"),
+        FieldForm::of::<u32>("stride"),
+        FieldForm::words("palette", "u64 id with PAL_FROM_CACHE, else offset of Palette", 4),
+        FieldForm::words("data", "y × stride bytes", 0),
+    ];
+
     const HEAD: usize = 14;
 
     fn data_size(y: u32, stride: u32) -> usize {
@@ -157,7 +169,7 @@ impl Bitmap<'_> {
 }
 
 impl<'a> Field<'a> for Bitmap<'a> {
-    const WIRE: &'static str = "u8 format, u8 flags, u32 x, u32 y, u32 stride, palette, y × stride bytes";
+    const WIRE: &'static str = "Bitmap";
     const MIN: usize = Self::HEAD + 4;
 
     fn read(r: &mut Reader<'a>) -> Result<Self, DecodeError> {
@@ -224,11 +236,19 @@ pub struct LzPalette<'a> {
 }
 
 impl LzPalette<'_> {
+    /// Its fields, in wire order.
+    pub const FIELDS: &'static [FieldForm] = &[
+        FieldForm::of::<BitmapFlags>("flags"),
+        FieldForm::words("size", "u32", 4),
+        FieldForm::words("palette", "u64 id with PAL_FROM_CACHE, else offset of Palette", 4),
+        FieldForm::words("data", "size bytes", 0),
+    ];
+
     const HEAD: usize = 5;
 }
 
 impl<'a> Field<'a> for LzPalette<'a> {
-    const WIRE: &'static str = "u8 flags, u32 size, palette, size bytes";
+    const WIRE: &'static str = "LzPalette";
     const MIN: usize = Self::HEAD + 4;
 
     fn read(r: &mut Reader<'a>) -> Result<Self, DecodeError> {
@@ -342,12 +362,22 @@ pub struct Image<'a> {
 }
 
 impl Image<'_> {
+    /// Its fields, in wire order.
+    pub const FIELDS: &'static [FieldForm] = &[
+        FieldForm::of::<u64>("id"),
+        FieldForm::words("type", "u8, the body's number", 1),
+        FieldForm::of::<ImageFlags>("flags"),
+        FieldForm::of::<u32>("width"),
+        FieldForm::of::<u32>("height"),
+        FieldForm::words("body", "ImageBody without its number", 0),
+    ];
+
     /// Bytes of the descriptor.
     const DESCRIPTOR: usize = 18;
 }
 
 impl<'a> Field<'a> for Image<'a> {
-    const WIRE: &'static str = "u64 id, u8 type, u8 flags ImageFlags, u32 width, u32 height, ImageBody";
+    const WIRE: &'static str = "Image";
     const MIN: usize = Self::DESCRIPTOR;
 
     fn read(r: &mut Reader<'a>) -> Result<Self, DecodeError> {

@@ -3,7 +3,7 @@
 use crate::limits;
 use crate::proto::shape::Point;
 use crate::wire::{
-    DecodeError, DecodeErrorKind, EncodeError, Field, Items, Reader, Sample, SampleItems, Sampler, Writer,
+    DecodeError, DecodeErrorKind, EncodeError, Field, FieldForm, Items, Reader, Sample, SampleItems, Sampler, Writer,
 };
 
 /// A glyph of `BITS` bits a pixel (RasterGlyph): two points, `u16` width and height, then `height`
@@ -104,6 +104,13 @@ macro_rules! each_depth {
 }
 
 impl Text<'_> {
+    /// Its fields, in wire order.
+    pub const FIELDS: &'static [FieldForm] = &[
+        FieldForm::words("count", "u16, at most 16384", 2),
+        FieldForm::of::<StringFlags>("flags"),
+        FieldForm::words("glyphs", "count of: Point render_pos, Point glyph_origin, u16 width, u16 height, rows", 0),
+    ];
+
     const DEPTHS: StringFlags = StringFlags::RASTER_A1.union(StringFlags::RASTER_A4).union(StringFlags::RASTER_A8);
 
     fn wire_flags(&self) -> StringFlags {
@@ -117,7 +124,7 @@ impl Text<'_> {
 }
 
 impl<'a> Field<'a> for Text<'a> {
-    const WIRE: &'static str = "u16 count, u8 flags StringFlags, count glyphs";
+    const WIRE: &'static str = "Text";
     const MIN: usize = 3;
 
     fn read(r: &mut Reader<'a>) -> Result<Self, DecodeError> {

@@ -101,6 +101,7 @@ impl Native for u8 {
 impl<const N: usize> Field<'_> for [u8; N] {
     const WIRE: &'static str = "bytes";
     const MIN: usize = N;
+    const SHAPE: Shape = Shape::Bytes;
     fn read(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
         r.array()
     }

@@ -43,6 +43,10 @@ macro_rules! record {
         pub struct $name { $($f: <$t as $crate::wire::Native>::Wire),* }
 
         impl $name {
+            /// Its fields, in wire order.
+            pub const FIELDS: &'static [$crate::wire::FieldForm] =
+                &[$($crate::wire::FieldForm::of::<$t>(stringify!($f))),*];
+
             /// From its fields, in wire order.
             #[must_use]
             #[allow(clippy::too_many_arguments)]
@@ -199,6 +203,11 @@ macro_rules! fields {
         pub struct $name $($g)* { $($(#[$fm])* pub $f: $t),* }
     };
     (@field [$($imp:tt)*] [$lt:lifetime] [$($ty:tt)*] $name:ident { $($f:ident : $t:ty),* }) => {
+        $($imp)* $($ty)* {
+            /// Its fields, in wire order.
+            pub const FIELDS: &'static [$crate::wire::FieldForm] =
+                &[$($crate::wire::FieldForm::of::<$t>(stringify!($f))),*];
+        }
         $($imp)* $crate::wire::Field<$lt> for $($ty)* {
             const WIRE: &'static str = stringify!($name);
             const MIN: usize = 0usize $(.saturating_add(<$t as $crate::wire::Field<$lt>>::MIN))*;
@@ -248,6 +257,12 @@ macro_rules! tagged {
         pub enum $name<$lt> { $($(#[$vm])* $v $(($t))?),* }
 
         impl<$lt> $name<$lt> {
+            /// The number, then what each number has.
+            pub const FIELDS: &'static [$crate::wire::FieldForm] = &[
+                $crate::wire::FieldForm::of::<$tag>("number"),
+                $(tagged!(@form $n $v $($t)?)),*
+            ];
+
             /// The number on the wire.
             #[must_use]
             pub const fn tag(&self) -> $tag {
@@ -271,7 +286,7 @@ macro_rules! tagged {
         }
 
         impl<$lt> $crate::wire::Field<$lt> for $name<$lt> {
-            const WIRE: &'static str = concat!(stringify!($tag), " ", stringify!($name));
+            const WIRE: &'static str = stringify!($name);
             const MIN: usize = size_of::<$tag>();
             fn read(r: &mut $crate::wire::Reader<$lt>) -> Result<Self, $crate::wire::DecodeError> {
                 let tag = <$tag as $crate::wire::Field<$lt>>::read(r)?;
@@ -307,6 +322,10 @@ macro_rules! tagged {
             }
         }
     };
+    (@form $n:literal $v:ident) => {
+        $crate::wire::FieldForm::words(concat!($n, " ", stringify!($v)), "nothing", 0)
+    };
+    (@form $n:literal $v:ident $t:ty) => { $crate::wire::FieldForm::of::<$t>(concat!($n, " ", stringify!($v))) };
     (@pattern $v:ident) => { Self::$v };
     (@pattern $v:ident $p:ident) => { Self::$v(_) };
 }
@@ -323,8 +342,7 @@ macro_rules! message {
         impl<'a> $crate::wire::Message<'a> for $name {
             const ID: u16 = $id;
             const NAME: &'static str = stringify!($name);
-            const FORM: &'static [$crate::wire::FieldForm] =
-                &[$($crate::wire::FieldForm::of::<$t>(stringify!($f))),*];
+            const FORM: &'static [$crate::wire::FieldForm] = Self::FIELDS;
         }
     };
     ($(#[$m:meta])* $id:literal pub struct $name:ident<$lt:lifetime> { $($(#[$fm:meta])* $f:ident : $t:ty),* $(,)? }) => {
@@ -337,8 +355,7 @@ macro_rules! message {
         impl<$lt> $crate::wire::Message<$lt> for $name<$lt> {
             const ID: u16 = $id;
             const NAME: &'static str = stringify!($name);
-            const FORM: &'static [$crate::wire::FieldForm] =
-                &[$($crate::wire::FieldForm::of::<$t>(stringify!($f))),*];
+            const FORM: &'static [$crate::wire::FieldForm] = Self::FIELDS;
         }
     };
 }

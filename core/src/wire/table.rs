@@ -81,6 +81,8 @@ pub struct FieldForm {
 pub enum Shape {
     /// Nothing more is known.
     Plain,
+    /// As many bytes as its inline part has.
+    Bytes,
     /// A `u32` pointer to this.
     Pointer(&'static str),
     /// A count and items.
@@ -114,6 +116,7 @@ impl fmt::Display for FieldForm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.shape {
             Shape::Plain => write!(f, "{}: {}", self.name, self.wire),
+            Shape::Bytes => write!(f, "{}: {} {}", self.name, self.min, self.wire),
             Shape::Pointer(to) => write!(f, "{}: offset of {to}", self.name),
             Shape::List { count: 0, item, max, .. } => write!(f, "{}: {item} to the end, at most {max}", self.name),
             Shape::List { count, item, max, .. } => {
