@@ -8,6 +8,7 @@
 //! | [`proto`] | every message of every channel, declared once |
 //! | [`link`] | from the first byte to an open channel |
 //! | [`channel`] | one state machine per channel |
+//! | `io` | drivers over `embedded-io` streams, behind features of these names |
 //! | [`image`] | image encoders and decoders |
 //! | [`qxl`] | what a QXL guest wrote |
 //! | [`limits`] | every bound, with its reason |
@@ -22,6 +23,8 @@ pub mod wire;
 
 pub mod channel;
 pub mod image;
+#[cfg(any(feature = "embedded-io", feature = "embedded-io-async"))]
+pub mod io;
 pub mod limits;
 pub mod link;
 pub mod proto;

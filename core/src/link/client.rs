@@ -13,7 +13,7 @@
 //! ```
 
 use super::sasl::length;
-use super::{LinkClosed, LinkPoll, OWN_CAPS, Opened};
+use super::{LinkClosed, LinkPoll, Linking, OWN_CAPS, Opened};
 use crate::channel::{Negotiated, Refused};
 use crate::limits;
 use crate::proto::caps::{CapWords, CommonCaps};
@@ -136,36 +136,6 @@ impl ClientLink {
         Self { config, until: now.plus(config.wait_ms), state: State::Hello }
     }
 
-    /// Bytes that [`Self::on_bytes`] wants next; 0 while a question is open and when it is over.
-    #[must_use]
-    pub const fn want(&self) -> usize {
-        match self.state {
-            State::Magic | State::Result(_) => WORD,
-            State::Header => LinkHeader::MIN.saturating_sub(WORD),
-            State::Reply(n) => n,
-            State::Sasl(_, step) => step.want(),
-            State::Hello | State::ReplyAsked(_) | State::Open(_) | State::Closed(_) => 0,
-        }
-    }
-
-    /// Takes exactly [`Self::want`] bytes.
-    pub fn on_bytes<'b>(&mut self, now: Millis, bytes: &'b [u8]) -> Option<ClientQuestion<'b>> {
-        let want = self.want();
-        if want == 0 {
-            return None;
-        }
-        let next = if bytes.len() != want {
-            Err(LinkClosed::Driver { want, got: bytes.len() })
-        } else if now >= self.until {
-            Err(LinkClosed::Deadline)
-        } else {
-            self.next(bytes)
-        };
-        let (state, question) = next.unwrap_or_else(|closed| (State::Closed(closed), None));
-        self.state = state;
-        question
-    }
-
     fn next<'b>(&self, bytes: &'b [u8]) -> Next<'b> {
         match self.state {
             State::Magic if is_magic(bytes) => Ok((State::Header, None)),
@@ -239,12 +209,39 @@ impl ClientLink {
         self.state = State::Sasl(opened, Step::ChallengeLength);
         Ok(w.position())
     }
+}
 
-    /// Says what the machine wants.
-    ///
-    /// # Errors
-    /// `out` is too small; poll again with more, 42 bytes are always enough.
-    pub fn poll(&mut self, now: Millis, out: &mut [u8]) -> Result<LinkPoll, EncodeError> {
+impl Linking for ClientLink {
+    type Question<'b> = ClientQuestion<'b>;
+
+    fn want(&self) -> usize {
+        match self.state {
+            State::Magic | State::Result(_) => WORD,
+            State::Header => LinkHeader::MIN.saturating_sub(WORD),
+            State::Reply(n) => n,
+            State::Sasl(_, step) => step.want(),
+            State::Hello | State::ReplyAsked(_) | State::Open(_) | State::Closed(_) => 0,
+        }
+    }
+
+    fn on_bytes<'b>(&mut self, now: Millis, bytes: &'b [u8]) -> Option<ClientQuestion<'b>> {
+        let want = self.want();
+        if want == 0 {
+            return None;
+        }
+        let next = if bytes.len() != want {
+            Err(LinkClosed::Driver { want, got: bytes.len() })
+        } else if now >= self.until {
+            Err(LinkClosed::Deadline)
+        } else {
+            self.next(bytes)
+        };
+        let (state, question) = next.unwrap_or_else(|closed| (State::Closed(closed), None));
+        self.state = state;
+        question
+    }
+
+    fn poll(&mut self, now: Millis, out: &mut [u8]) -> Result<LinkPoll, EncodeError> {
         match self.state {
             State::Open(opened) => Ok(LinkPoll::Open(opened)),
             State::Closed(closed) => Ok(LinkPoll::Closed(closed)),

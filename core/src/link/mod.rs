@@ -11,7 +11,7 @@
 //!                          └─────────────────────────────────┘
 //! ```
 //!
-//! The machines keep no bytes: a driver collects [`ServerLink::want`] bytes in memory of its own and
+//! The machines keep no bytes: a driver collects [`Linking::want`] bytes in memory of its own and
 //! hands over exactly these. It polls until the answer is [`LinkPoll::Wait`], reads, and polls
 //! again; what poll transmits comes before `Open` or `Closed`. A question of the server's machine is
 //! answered when the host is ready, also much later; meanwhile nothing is wanted. After `Open` the
@@ -42,6 +42,24 @@ use crate::proto::common::ChannelType;
 use crate::proto::link::LinkHeader;
 use crate::time::Millis;
 use crate::wire::{EncodeError, Field, Message, Writer, to_u32};
+
+/// A link's machine in one role; what the host answers with is the role's own.
+pub trait Linking {
+    /// What the host is asked.
+    type Question<'b>;
+
+    /// Bytes that [`Self::on_bytes`] wants next; 0 while a question is open and when it is over.
+    fn want(&self) -> usize;
+
+    /// Takes exactly [`Self::want`] bytes.
+    fn on_bytes<'b>(&mut self, now: Millis, bytes: &'b [u8]) -> Option<Self::Question<'b>>;
+
+    /// Says what the machine wants.
+    ///
+    /// # Errors
+    /// `out` is too small; poll again with more, 194 bytes are always enough.
+    fn poll(&mut self, now: Millis, out: &mut [u8]) -> Result<LinkPoll, EncodeError>;
+}
 
 /// What a link wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

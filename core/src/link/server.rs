@@ -14,7 +14,7 @@
 //! word, and only behind the authentication, where nobody can probe for it.
 
 use super::sasl::{Sasl, Step};
-use super::{LinkClosed, LinkPoll, OWN_CAPS, Opened, Policy, Security};
+use super::{LinkClosed, LinkPoll, Linking, OWN_CAPS, Opened, Policy, Security};
 use crate::channel::{Negotiated, Refused};
 use crate::limits;
 use crate::proto::caps::{CapWords, CommonCaps};
@@ -125,7 +125,7 @@ pub enum SaslStep<'a> {
     /// The mechanism's part, without its NUL; the client is to go on.
     Continue(Option<&'a [u8]>),
     /// The mechanism is complete. With a security layer everything that is read from here on, and
-    /// everything that [`ServerLink::poll`] transmits, is inside it.
+    /// everything that [`Linking::poll`] transmits, is inside it.
     Complete {
         /// The mechanism's last part, without its NUL.
         data: Option<&'a [u8]>,
@@ -166,39 +166,6 @@ impl ServerLink {
     #[must_use]
     pub const fn new(now: Millis, config: ServerConfig) -> Self {
         Self { config, until: now.plus(config.wait_ms), state: State::Magic }
-    }
-
-    /// Bytes that [`Self::on_bytes`] wants next; 0 while a question is open and when it is over.
-    #[must_use]
-    pub const fn want(&self) -> usize {
-        match self.state {
-            State::Magic => MAGIC_BYTES,
-            State::Header => LINK_HEADER_BYTES.saturating_sub(MAGIC_BYTES),
-            State::Message(m) => m.size,
-            State::Selection(_) => SELECTION_BYTES,
-            State::Ticket(_) => TICKET_BYTES,
-            State::Sasl(sasl) => sasl.want(),
-            State::Asked(_) | State::TicketAsked(_) => 0,
-            State::Accepted(_) | State::Open(_) | State::Failing(_) | State::Closed(_) => 0,
-        }
-    }
-
-    /// Takes exactly [`Self::want`] bytes.
-    pub fn on_bytes<'b>(&mut self, now: Millis, bytes: &'b [u8]) -> Option<Question<'b>> {
-        let want = self.want();
-        if want == 0 {
-            return None;
-        }
-        let next = if bytes.len() != want {
-            Err(LinkClosed::Driver { want, got: bytes.len() })
-        } else if now >= self.until {
-            Err(LinkClosed::Deadline)
-        } else {
-            self.next(bytes)
-        };
-        let (state, question) = next.unwrap_or_else(|closed| (State::Failing(closed), None));
-        self.state = state;
-        question
     }
 
     fn next<'b>(&self, bytes: &'b [u8]) -> Next<'b> {
@@ -294,12 +261,42 @@ impl ServerLink {
         self.state = state;
         Ok(w.position())
     }
+}
 
-    /// Says what the machine wants.
-    ///
-    /// # Errors
-    /// `out` is too small; poll again with more, 194 bytes are always enough.
-    pub fn poll(&mut self, now: Millis, out: &mut [u8]) -> Result<LinkPoll, EncodeError> {
+impl Linking for ServerLink {
+    type Question<'b> = Question<'b>;
+
+    fn want(&self) -> usize {
+        match self.state {
+            State::Magic => MAGIC_BYTES,
+            State::Header => LINK_HEADER_BYTES.saturating_sub(MAGIC_BYTES),
+            State::Message(m) => m.size,
+            State::Selection(_) => SELECTION_BYTES,
+            State::Ticket(_) => TICKET_BYTES,
+            State::Sasl(sasl) => sasl.want(),
+            State::Asked(_) | State::TicketAsked(_) => 0,
+            State::Accepted(_) | State::Open(_) | State::Failing(_) | State::Closed(_) => 0,
+        }
+    }
+
+    fn on_bytes<'b>(&mut self, now: Millis, bytes: &'b [u8]) -> Option<Question<'b>> {
+        let want = self.want();
+        if want == 0 {
+            return None;
+        }
+        let next = if bytes.len() != want {
+            Err(LinkClosed::Driver { want, got: bytes.len() })
+        } else if now >= self.until {
+            Err(LinkClosed::Deadline)
+        } else {
+            self.next(bytes)
+        };
+        let (state, question) = next.unwrap_or_else(|closed| (State::Failing(closed), None));
+        self.state = state;
+        question
+    }
+
+    fn poll(&mut self, now: Millis, out: &mut [u8]) -> Result<LinkPoll, EncodeError> {
         match self.state {
             State::Open(opened) => Ok(LinkPoll::Open(opened)),
             State::Closed(closed) => Ok(LinkPoll::Closed(closed)),

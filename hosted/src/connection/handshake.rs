@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use sumac_core::link::{Admission, LinkClosed, LinkPoll, Opened, Question, ServerConfig, ServerLink, Verdict, Wanted};
+use sumac_core::link::{
+    Admission, LinkClosed, LinkPoll, Linking, Opened, Question, ServerConfig, ServerLink, Verdict, Wanted,
+};
 use sumac_core::proto::caps::{DisplayCaps, InputsCaps, MainCaps};
 use sumac_core::proto::common::ChannelType;
 use sumac_core::time::Millis;
