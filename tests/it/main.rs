@@ -3,3 +3,5 @@
 // `cfg(test)` tells clippy that helpers may unwrap like the tests they help.
 #[cfg(test)]
 mod images;
+#[cfg(test)]
+mod vectors;

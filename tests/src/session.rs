@@ -28,6 +28,10 @@ pub struct Session {
     pub link_message: Vec<u8>,
     /// Link header and reply as the server sent them.
     pub link_reply: Vec<u8>,
+    /// The client's mechanism word, if both ends set AUTH_SELECTION.
+    pub auth_selection: Option<Vec<u8>>,
+    /// The encrypted ticket; `None` when the connection ended before it.
+    pub ticket: Option<Vec<u8>>,
     /// The final link result; `None` when the connection ended before it.
     pub link_result: Option<u32>,
     /// Both ends set the common capability MINI_HEADER.
@@ -112,13 +116,15 @@ impl Session {
         let [_, _, _, _, channel_type, channel_id, ..] = *body else {
             return Err(CutError("the link message is too short"));
         };
+        let mut auth_selection = None;
         if both & AUTH_SELECTION != 0 {
-            let mechanism = client.take(4).and_then(|word| u32_at(&word, 0));
+            auth_selection = client.take(4);
+            let mechanism = auth_selection.as_ref().and_then(|word| u32_at(word, 0));
             if mechanism.is_some_and(|number| number != MECHANISM_SPICE) {
                 return Err(CutError("the client chose another mechanism than SPICE's ticket"));
             }
         }
-        client.take(TICKET);
+        let ticket = client.take(TICKET);
         let link_result = server.take(4).and_then(|word| u32_at(&word, 0));
         let mini_headers = both & MINI_HEADER != 0;
         let mut messages = Vec::new();
@@ -128,7 +134,17 @@ impl Session {
             messages.extend(server.messages(mini_headers, has_fds));
             messages.sort_by_key(|message| message.order);
         }
-        Ok(Self { channel_type, channel_id, link_message, link_reply, link_result, mini_headers, messages })
+        Ok(Self {
+            channel_type,
+            channel_id,
+            link_message,
+            link_reply,
+            auth_selection,
+            ticket,
+            link_result,
+            mini_headers,
+            messages,
+        })
     }
 }
 

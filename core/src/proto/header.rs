@@ -62,10 +62,16 @@ impl<'a> SubMessages<'a> {
 
     /// The list that a full header's `sub_list` leads to.
     ///
+    /// A message there may announce more than there is: libspice-server 0.15.1 gives INVAL_LIST the
+    /// size of its structure in memory. Its body is then cut off at the end of the carrying message.
+    ///
     /// # Errors
     /// When there is no list there.
     pub fn at(body: &'a [u8], sub_list: u32) -> Result<Self, DecodeError> {
-        Reader::new(body).follow(sub_list, Self::read).map_err(|e| e.at("DataHeader.sub_list"))
+        // The list stands behind its messages, so its offsets lead backwards.
+        let visit = |r: &mut Reader<'a>, at| Reader::new(r.body()).follow(at, SubMessage::read_cut_off);
+        let read = |r: &mut Reader<'a>| Self::read_with(r, visit);
+        Reader::new(body).follow(sub_list, read).map_err(|e| e.at("DataHeader.sub_list"))
     }
 
     /// The messages, in order.
@@ -77,7 +83,8 @@ impl<'a> SubMessages<'a> {
         let mut offsets = Reader::new(body.get(at..).unwrap_or_default());
         let read = move |_| {
             let at = u32::read(&mut offsets)?;
-            Reader::new(body).follow(at, SubMessage::read)
+            // What was read strictly has nothing to cut off.
+            Reader::new(body).follow(at, SubMessage::read_cut_off)
         };
         (0..count).map(read).map_while(Result::ok).chain(here.iter().copied())
     }
@@ -87,6 +94,25 @@ impl<'a> SubMessages<'a> {
             List::Wire(_, _, count) => usize::from(*count),
             List::Here(messages) => messages.len(),
         }
+    }
+
+    fn read_with(
+        r: &mut Reader<'a>,
+        visit: impl Fn(&mut Reader<'a>, u32) -> Result<SubMessage<'a>, DecodeError>,
+    ) -> Result<Self, DecodeError> {
+        let count = u16::read(r)?;
+        if usize::from(count) > limits::SUB_MESSAGES {
+            let max = to_u32(limits::SUB_MESSAGES);
+            return Err(DecodeError::new(DecodeErrorKind::TooMany { count: count.into(), max }));
+        }
+        let list = Self(List::Wire(r.body(), r.position(), count));
+        let mut offsets = r.clone();
+        r.take(usize::from(count).saturating_mul(4))?;
+        for _ in 0..count {
+            let offset = u32::read(&mut offsets)?;
+            visit(r, offset)?;
+        }
+        Ok(list)
     }
 }
 
@@ -108,19 +134,7 @@ impl<'a> Field<'a> for SubMessages<'a> {
     const MIN: usize = 2;
 
     fn read(r: &mut Reader<'a>) -> Result<Self, DecodeError> {
-        let count = u16::read(r)?;
-        if usize::from(count) > limits::SUB_MESSAGES {
-            let max = to_u32(limits::SUB_MESSAGES);
-            return Err(DecodeError::new(DecodeErrorKind::TooMany { count: count.into(), max }));
-        }
-        let list = Self(List::Wire(r.body(), r.position(), count));
-        let mut offsets = r.clone();
-        r.take(usize::from(count).saturating_mul(4))?;
-        for _ in 0..count {
-            let offset = u32::read(&mut offsets)?;
-            r.follow(offset, SubMessage::read)?;
-        }
-        Ok(list)
+        Self::read_with(r, |r, at| r.follow(at, SubMessage::read))
     }
 
     fn write(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
@@ -148,6 +162,15 @@ impl<'a> Field<'a> for SubMessages<'a> {
 
     fn targets_size(&self) -> usize {
         self.iter().fold(0, |sum, m| m.inline_size().saturating_add(sum))
+    }
+}
+
+impl<'a> SubMessage<'a> {
+    fn read_cut_off(r: &mut Reader<'a>) -> Result<Self, DecodeError> {
+        let id = u16::read(r)?;
+        let size = u32::read(r)?;
+        let body = r.take(to_usize(size).min(r.left()))?;
+        Ok(Self { id, body })
     }
 }
 
@@ -181,5 +204,26 @@ impl Sample for SubMessages<'static> {
         ];
         let n = s.below(MESSAGES.len().saturating_add(1));
         Self::new(MESSAGES.get(..n).unwrap_or_default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sub_message_of_a_full_header_ends_with_its_carrier() {
+        // One byte of something, the message (id 105, 24 bytes announced), the list.
+        let body = [0xee, 105, 0, 24, 0, 0, 0, 8, 9, 1, 0, 1, 0, 0, 0];
+        let list = SubMessages::at(&body, 9).unwrap();
+        assert!(list.iter().eq([SubMessage { id: 105, body: &body[7..] }]));
+        assert!(SubMessages::read(&mut Reader::new(&[1, 0, 6, 0, 0, 0, 105, 0, 24, 0, 0, 0, 8, 9])).is_err());
+    }
+
+    #[test]
+    fn a_list_or_head_outside_the_body_is_refused() {
+        assert!(SubMessages::at(&[1, 0, 9, 0, 0, 0], 0).is_err());
+        assert!(SubMessages::at(&[1, 0], 9).is_err());
+        assert!(SubMessages::at(&[0, 1, 0, 7, 0, 0, 0, 105, 0, 24], 1).is_err());
     }
 }

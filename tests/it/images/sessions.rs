@@ -72,7 +72,9 @@ impl Images {
             &image[DESCRIPTOR + 4..DESCRIPTOR + 4 + size]
         };
         let (format, top_down) = match kind {
-            BITMAP => bitmap(&image[DESCRIPTOR..], &mut out),
+            BITMAP if PixelFormat::from_wire(image[DESCRIPTOR]).is_some_and(has_32_bits) => {
+                bitmap(&image[DESCRIPTOR..], &mut out)
+            }
             QUIC => {
                 let mut rows = vec![0; quic::row_words(width)];
                 let got = quic::decode(sized(), &mut rows, &mut out).unwrap();
@@ -95,7 +97,9 @@ impl Images {
             }
             _ => return,
         };
-        assert!(matches!(format, PixelFormat::Rgb32 | PixelFormat::Rgba));
+        if !has_32_bits(format) {
+            return;
+        }
         let mut rows: Vec<_> = out.chunks_exact(4 * width as usize).collect();
         if !top_down {
             rows.reverse();
@@ -105,6 +109,11 @@ impl Images {
         *self.counts.entry(kind).or_default() += 1;
         self.pictures.push((width, height, rgb.collect()));
     }
+}
+
+/// Pictures of these formats are compared; others only decode.
+fn has_32_bits(format: PixelFormat) -> bool {
+    matches!(format, PixelFormat::Rgb32 | PixelFormat::Rgba)
 }
 
 /// The raw form: format, flags, sizes, stride, palette, rows.

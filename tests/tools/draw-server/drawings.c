@@ -325,9 +325,10 @@ static void cached_pictures(void)
 
 static void cached_palettes(void)
 {
-    for (int i = 0; i < 140; i++) {
+    static int drawn;
+    for (int i = 0; i < 140; i++, drawn++) {
         QXLImage *image = bitmap(SPICE_BITMAP_FMT_4BIT_BE, CELL, CELL, 0);
-        image->bitmap.palette = palette(16, 1 + i / 2 % 130);
+        image->bitmap.palette = palette(16, 1 + drawn / 2);
         copy_image(image, CELL, CELL);
     }
 }
