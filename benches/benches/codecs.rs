@@ -3,10 +3,7 @@
 //! `cargo bench -p sumac-benches --bench codecs`. With `SUMAC_BENCH_FRAME=FILE` a frame of your own
 //! (raw b, g, r, x bytes, 1280x720) is measured as well.
 
-#![expect(
-    clippy::expect_used,
-    reason = "a bench that cannot set itself up must stop"
-)]
+#![expect(clippy::expect_used, reason = "a bench that cannot set itself up must stop")]
 
 use std::hint::black_box;
 
