@@ -5,6 +5,7 @@
 
 use std::io;
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use sumac_core::proto::link::{PUB_KEY_BYTES, TICKET_BYTES};
 use tokio::sync::{Mutex, mpsc};
@@ -15,8 +16,13 @@ use super::sys::Rsa;
 /// Size of a ticket key, in bits; what it encrypts is as long.
 pub(super) const KEY_BITS: usize = 8 * TICKET_BYTES;
 
-/// Keys kept ready: the links that one viewer opens at once.
-const STOCK: usize = 8;
+/// Keys kept ready: the links of a viewer and a half.
+const STOCK: usize = 16;
+/// With fewer than this the next key is made at once.
+const LOW: usize = 4;
+/// With more, the thread rests this long before each key, so that it does not take the processor
+/// from the viewer that is connecting just now.
+const REST: Duration = Duration::from_millis(250);
 
 /// The key of one link. [`decrypt`](Self::decrypt) uses it up.
 pub struct TicketKey {
@@ -47,11 +53,13 @@ pub enum KeyError {
     Stopped,
 }
 
-/// Keys made ahead by a thread of their own; at most 8 wait, plus one in the thread's hand.
+/// Keys made ahead by a thread of their own; at most 16 wait, plus one in the thread's hand.
 pub struct KeyStock {
-    ready: Mutex<mpsc::Receiver<Result<TicketKey, KeyError>>>,
+    ready: Mutex<mpsc::Receiver<Made>>,
     maker: Option<JoinHandle<()>>,
 }
+
+type Made = Result<TicketKey, KeyError>;
 
 impl TicketKey {
     /// Makes a key; takes about 10 ms, so never on a thread that does I/O.
@@ -85,16 +93,24 @@ impl KeyStock {
     /// Starts the thread that makes the keys.
     pub fn start() -> io::Result<Self> {
         let (stock, ready) = mpsc::channel(STOCK);
-        let maker = thread::Builder::new()
-            .name("sumac-keys".into())
-            .spawn(move || while stock.blocking_send(TicketKey::generate()).is_ok() {})?;
+        let maker = thread::Builder::new().name("sumac-keys".into()).spawn(move || make_keys(&stock))?;
         Ok(Self { ready: Mutex::new(ready), maker: Some(maker) })
     }
 
     /// A key for one link. When the stock is empty this waits for the next key that the thread
     /// makes; callers are served in the order in which they asked.
     pub async fn take(&self) -> Result<TicketKey, KeyError> {
-        self.ready.lock().await.recv().await.unwrap_or(Err(KeyError::Stopped))
+        let mut ready = self.ready.lock().await;
+        if ready.len() <= LOW {
+            self.wake_maker();
+        }
+        ready.recv().await.unwrap_or(Err(KeyError::Stopped))
+    }
+
+    fn wake_maker(&self) {
+        if let Some(maker) = &self.maker {
+            maker.thread().unpark();
+        }
     }
 }
 
@@ -104,9 +120,20 @@ impl Drop for KeyStock {
         self.ready.get_mut().close();
         // The thread may wait for room; taking what is there lets it see the closed channel at once.
         while self.ready.get_mut().try_recv().is_ok() {}
+        self.wake_maker();
         if let Some(maker) = self.maker.take() {
             // A panic of the thread was reported by the panic hook and must not spread from a drop.
             let _ = maker.join();
+        }
+    }
+}
+
+/// Keeps the stock full until nobody wants keys any more.
+fn make_keys(stock: &mpsc::Sender<Made>) {
+    while stock.blocking_send(TicketKey::generate()).is_ok() {
+        // What is left of the capacity is free.
+        if STOCK.saturating_sub(stock.capacity()) >= LOW {
+            thread::park_timeout(REST);
         }
     }
 }
@@ -192,12 +219,27 @@ mod tests {
         }
     }
 
+    /// Waits until so many keys are there.
+    fn filled(stock: &KeyStock, keys: usize) {
+        while stock.ready.try_lock().unwrap().len() < keys {
+            stock.wake_maker();
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    // `drop` joins: these hang if the thread does not end.
     #[test]
     fn dropping_a_full_stock_ends_its_thread() {
         let stock = KeyStock::start().unwrap();
-        while stock.ready.try_lock().unwrap().len() < STOCK {
-            thread::sleep(std::time::Duration::from_millis(1));
-        }
-        drop(stock); // joins: hangs here if the thread does not end
+        filled(&stock, STOCK);
+        drop(stock);
+    }
+
+    #[test]
+    fn dropping_an_empty_or_resting_stock_ends_its_thread() {
+        drop(KeyStock::start().unwrap());
+        let stock = KeyStock::start().unwrap();
+        filled(&stock, LOW);
+        drop(stock);
     }
 }
