@@ -1,5 +1,10 @@
 //! What can go wrong, in words and numbers that survive to the log.
-use std::path::PathBuf;
+use std::{
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+};
+
+use rustix::io::Errno;
 
 /// A picture that cannot be: the source's mistake.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -49,7 +54,7 @@ pub enum FrameError {
         /// The failed system call.
         call: &'static str,
         /// Its answer.
-        errno: rustix::io::Errno,
+        errno: Errno,
     },
     /// Pixels in a form that only a device can read.
     #[error("the processor cannot read {format} with modifier {}", crate::dmabuf::modifier_name(*.modifier))]
@@ -89,7 +94,7 @@ pub enum BackendError {
         /// The failed call.
         call: &'static str,
         /// Its answer.
-        errno: rustix::io::Errno,
+        errno: Errno,
     },
     /// A library answered with an error.
     #[error("{call}: {message}")]
@@ -140,4 +145,41 @@ pub enum Unavailable {
         /// What it lacks.
         missing: String,
     },
+}
+
+/// Why a device node could not be opened.
+pub(crate) fn unopened(node: &Path, errno: Errno) -> Unavailable {
+    if errno == Errno::ACCESS || errno == Errno::PERM {
+        let gid = std::fs::metadata(node).map_or(u32::MAX, |meta| meta.gid());
+        Unavailable::Permission { node: node.to_owned(), group: group(gid) }
+    } else {
+        Unavailable::NoDevice { looked: format!("{}: {errno}", node.display()) }
+    }
+}
+
+/// The name of a group, else its number.
+fn group(gid: u32) -> String {
+    let groups = std::fs::read_to_string("/etc/group").unwrap_or_default();
+    let named = groups.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)?.parse() == Ok(gid)).then(|| name.to_owned())
+    });
+    named.unwrap_or_else(|| gid.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_operator_can_act_on_it() {
+        let denied = Unavailable::Permission { node: "/dev/video11".into(), group: "video".into() };
+        assert_eq!(denied.to_string(), "no permission on /dev/video11: add the user to group video");
+        assert!(
+            matches!(unopened(Path::new("/dev/null"), Errno::ACCESS), Unavailable::Permission { group, .. } if group == "root")
+        );
+        assert!(matches!(unopened(Path::new("/dev/none"), Errno::NOENT), Unavailable::NoDevice { .. }));
+        assert_eq!(group(u32::MAX), u32::MAX.to_string());
+    }
 }

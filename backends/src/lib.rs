@@ -28,6 +28,7 @@ mod rate;
 pub mod registry;
 pub mod scripted;
 pub mod software;
+pub mod v4l2;
 
 pub use buffer::Buffer;
 pub use dmabuf::{Dmabuf, Plane};

@@ -90,6 +90,36 @@ impl AccessUnit {
     }
 }
 
+/// The parameter sets at the head of an access unit, start codes included.
+pub fn parameter_sets(hevc: bool, stream: &[u8]) -> &[u8] {
+    let mut end = 0;
+    while let Some((begin, unit)) = start_code(&stream[end..]) {
+        let Some(head) = stream.get(end + unit) else { break };
+        let is_set = if hevc { matches!((head >> 1) & 0x3f, 32..=34) } else { matches!(head & 0x1f, 7 | 8) };
+        if !is_set {
+            // A zero byte before a start code belongs to it.
+            return &stream[..end + begin];
+        }
+        let next = start_code(&stream[end + unit..]).map_or(stream.len(), |(next, _)| end + unit + next);
+        end = next;
+    }
+    &stream[..end]
+}
+
+/// Removes access unit delimiters from the head of an access unit: they are the last NAL units of
+/// the *previous* picture for readers that wait for the end of a picture, and are ours to add.
+pub fn strip_delimiters(hevc: bool, stream: &mut Vec<u8>) {
+    loop {
+        let Some((_, unit)) = start_code(stream) else { return };
+        let Some(head) = stream.get(unit) else { return };
+        let delimiter = if hevc { (head >> 1) & 0x3f == 35 } else { head & 0x1f == 9 };
+        let Some((next, _)) = start_code(&stream[unit..]).filter(|_| delimiter) else { return };
+        // A zero byte before a start code belongs to it.
+        let end = unit + next;
+        stream.drain(..end - usize::from(stream[end - 1] == 0));
+    }
+}
+
 /// Where the first start code `00 00 01` begins, and where it ends.
 fn start_code(bytes: &[u8]) -> Option<(usize, usize)> {
     let mut from = 0;
@@ -136,6 +166,31 @@ mod tests {
                 AccessUnit::h264(part);
                 AccessUnit::hevc(part);
             }
+        }
+    }
+
+    #[test]
+    fn delimiters_are_removed_from_the_head_only() {
+        let mut stream = vec![0, 0, 0, 1, 9, 0xf0, 0, 0, 0, 1, 0x67, 1, 0, 0, 1, 9, 2];
+        strip_delimiters(false, &mut stream);
+        assert_eq!(units(&stream), [&[0x67, 1][..], &[9, 2]]);
+        let mut stream = vec![0, 0, 1, 0x46, 1, 0, 0, 0, 1, 0x26, 1];
+        strip_delimiters(true, &mut stream);
+        assert_eq!(units(&stream), [&[0x26, 1]]);
+        for mut short in [vec![], vec![0, 0, 1], vec![0, 0, 1, 9], vec![0, 0, 1, 9, 0, 0, 1]] {
+            strip_delimiters(false, &mut short);
+        }
+    }
+
+    #[test]
+    fn parameter_sets_are_the_head() {
+        let key = [0, 0, 0, 1, 0x67, 1, 0, 0, 1, 0x68, 2, 0, 0, 1, 0x65, 1];
+        assert_eq!(parameter_sets(false, &key), &key[..11]);
+        assert_eq!(parameter_sets(false, &key[..11]), &key[..11]);
+        assert_eq!(parameter_sets(false, &key[11..]), &[0; 0]);
+        for n in 0..key.len() {
+            assert!(parameter_sets(false, &key[..n]).len() <= n);
+            parameter_sets(true, &key[n..]);
         }
     }
 

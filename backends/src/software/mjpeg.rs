@@ -1,16 +1,13 @@
 //! MJPEG: every picture a JPEG, at a fixed quality or at the quality that holds a bitrate.
 use crate::{
-    BackendError, Chroma, Codec, EncodeRequest, Frame, Offer, Rate, RateControl, Settings, Tuning, rate::RateLoop,
+    BackendError, Chroma, Codec, EncodeRequest, Frame, Offer, RateControl, Settings, Tuning,
+    rate::{Quantiser, Scale},
 };
 
 use super::{
     Coded, Encode,
     jpeg::{Jpeg, MAX_SIDE},
 };
-
-/// Qualities that a bitrate may lead to: below the first nothing can be recognised, above the
-/// last bytes are spent that nobody sees.
-const QUALITIES: (u8, u8) = (15, 90);
 
 pub(super) fn offer() -> Offer {
     let rate = [RateControl::Cqp];
@@ -20,23 +17,18 @@ pub(super) fn offer() -> Offer {
 pub(super) struct Mjpeg {
     jpeg: Jpeg,
     chroma: Chroma,
-    aim: Aim,
-}
-
-enum Aim {
-    Quality(u8),
-    Bitrate(RateLoop),
+    quality: Quantiser,
 }
 
 impl Mjpeg {
     pub(super) fn open(settings: &Settings) -> Result<Self, BackendError> {
-        if settings.width > MAX_SIDE || settings.height > MAX_SIDE {
-            let what = format!("mjpeg of {}x{} (at most {MAX_SIDE})", settings.width, settings.height);
+        let Settings { width, height, chroma, ref tuning, .. } = *settings;
+        if width > MAX_SIDE || height > MAX_SIDE {
+            let what = format!("mjpeg of {width}x{height} (at most {MAX_SIDE})");
             return Err(BackendError::Unsupported { backend: super::NAME, what });
         }
-        let mut new = Self { jpeg: Jpeg::new(), chroma: settings.chroma, aim: Aim::Quality(75) };
-        new.retune(&settings.tuning)?;
-        Ok(new)
+        let quality = Quantiser::new(Scale::Jpeg, tuning, width.saturating_mul(height));
+        Ok(Self { jpeg: Jpeg::new(), chroma, quality })
     }
 }
 
@@ -47,51 +39,21 @@ impl Encode for Mjpeg {
         want: &EncodeRequest,
         out: &mut Vec<u8>,
     ) -> Result<Option<Coded>, BackendError> {
-        let quality = match &self.aim {
-            Aim::Quality(quality) => *quality,
-            Aim::Bitrate(rate) => quality(rate.step()),
-        };
-        self.jpeg.encode_into(frame, want.region, quality, self.chroma, out)?;
-        if let Aim::Bitrate(rate) = &mut self.aim {
-            rate.spent(out.len(), false);
-        }
+        self.jpeg.encode_into(frame, want.region, self.quality.value(), self.chroma, out)?;
+        self.quality.spent(out.len(), false);
         Ok(Some(Coded { keyframe: true, width: want.region.width, height: want.region.height }))
     }
 
     fn retune(&mut self, tuning: &Tuning) -> Result<(), BackendError> {
-        match (tuning.rate, &mut self.aim) {
-            (Rate::Quality(quality), aim) => *aim = Aim::Quality(quality),
-            (Rate::Bitrate(bits), Aim::Bitrate(rate)) => rate.aim(bits, tuning.fps),
-            (Rate::Bitrate(bits), aim) => {
-                let before = if let Aim::Quality(quality) = aim { *quality } else { 75 };
-                let mut rate = RateLoop::new(step(before), step(QUALITIES.1), step(QUALITIES.0));
-                rate.aim(bits, tuning.fps);
-                *aim = Aim::Bitrate(rate);
-            }
-        }
+        self.quality.retune(tuning);
         Ok(())
     }
-}
-
-/// log2 of the percentage by which libjpeg's scale multiplies the standard's quantisers.
-fn step(quality: u8) -> f32 {
-    let quality = f32::from(quality.clamp(1, 99));
-    let percent = if quality < 50.0 { 5000.0 / quality } else { 200.0 - 2.0 * quality };
-    percent.log2()
-}
-
-/// The inverse of [`step`].
-fn quality(step: f32) -> u8 {
-    let percent = step.exp2();
-    let quality = if percent > 100.0 { 5000.0 / percent } else { (200.0 - percent) / 2.0 };
-    // `as` saturates, and the range is within 1..=100.
-    (quality.round() as u8).clamp(QUALITIES.0, QUALITIES.1)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Backend, Completion, Layout, Rect, conformance, software::Software};
+    use crate::{Backend, Completion, Layout, Rate, Rect, conformance, software::Software};
 
     const SIZE: (u32, u32) = (160, 96);
 
@@ -117,14 +79,6 @@ mod tests {
         for rate in [Rate::Quality(80), Rate::Bitrate(1_000_000)] {
             conformance::check_backend(&Software, &settings(rate), &mut frame).unwrap();
         }
-    }
-
-    #[test]
-    fn quality_and_step_are_inverse() {
-        for q in QUALITIES.0..=QUALITIES.1 {
-            assert_eq!(quality(step(q)), q);
-        }
-        assert_eq!((quality(99.0), quality(-99.0)), (QUALITIES.0, QUALITIES.1));
     }
 
     /// Bytes per picture, of pictures 30 to 60.

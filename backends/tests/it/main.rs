@@ -8,4 +8,7 @@
 
 mod content;
 mod decode;
+#[allow(unsafe_code, reason = "ioctls and mmap")]
+mod dmabuf;
 mod software;
+mod vicodec;

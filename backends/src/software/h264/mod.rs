@@ -1,11 +1,12 @@
 //! H.264 by openh264: Constrained Baseline, no B pictures, one reference, every picture coded.
 //!
 //! openh264's own rate control is switched off, because it holds a bitrate only by leaving
-//! pictures out; [`RateLoop`] holds it by the quantiser instead.
+//! pictures out; [`Quantiser`] holds it by the quantiser instead.
 use std::{num::NonZero, sync::OnceLock, thread::available_parallelism};
 
 use crate::{
-    BackendError, Chroma, Codec, EncodeRequest, Frame, Offer, Rate, RateControl, Settings, Tuning, rate::RateLoop,
+    BackendError, Chroma, Codec, EncodeRequest, Frame, Offer, RateControl, Settings, Tuning,
+    rate::{Quantiser, Scale},
 };
 
 use super::{Coded, Encode, pixels::Reader, yuv420::Yuv420};
@@ -16,9 +17,6 @@ mod sys;
 /// Both sides, in pixels, and their product: level 5.2.
 const MAX: (u32, u32) = (4096, 2304);
 const MIN_SIDE: u32 = 16;
-
-/// Finest and coarsest quantiser that a bitrate may lead to.
-const QPS: (f32, f32) = (16.0, 46.0);
 
 pub(super) fn offer() -> Offer {
     let rate = [RateControl::Cqp];
@@ -35,14 +33,10 @@ pub(super) struct H264 {
     encoder: sys::Encoder,
     reader: Reader,
     picture: Yuv420,
-    aim: Aim,
+    quantiser: Quantiser,
+    /// What the encoder was told last.
     qp: u8,
     count: u64,
-}
-
-enum Aim {
-    Quality(u8),
-    Bitrate(RateLoop),
 }
 
 impl H264 {
@@ -57,16 +51,17 @@ impl H264 {
         }
         let coded = |side: u32| side.next_multiple_of(2).max(MIN_SIDE);
         let picture = Yuv420::new(coded(width), coded(height));
-        let aim = Aim::new(&tuning, width * height);
+        let quantiser = Quantiser::new(Scale::H26x, &tuning, width * height);
+        let qp = quantiser.value();
         let config = sys::Config {
             width: picture.width,
             height: picture.height,
             fps: tuning.fps,
-            qp: aim.qp(),
+            qp,
             slices: slices(picture.height),
         };
         let encoder = library().encoder(&config).map_err(failed("ISVCEncoder::InitializeExt"))?;
-        Ok(Self { encoder, reader: Reader::default(), picture, qp: aim.qp(), aim, count: 0 })
+        Ok(Self { encoder, reader: Reader::default(), picture, quantiser, qp, count: 0 })
     }
 }
 
@@ -79,8 +74,8 @@ impl Encode for H264 {
     ) -> Result<Option<Coded>, BackendError> {
         let rows = self.reader.read(frame, want.region)?;
         self.picture.convert(rows, want.region.width, want.region.height)?;
-        if self.aim.qp() != self.qp {
-            self.qp = self.aim.qp();
+        if self.quantiser.value() != self.qp {
+            self.qp = self.quantiser.value();
             self.encoder.set_qp(self.qp).map_err(failed("ISVCEncoder::SetOption"))?;
         }
         if want.keyframe {
@@ -91,50 +86,14 @@ impl Encode for H264 {
         self.count += 1;
         let kind = self.encoder.encode(picture, out).map_err(failed("ISVCEncoder::EncodeFrame"))?;
         let keyframe = kind == sys::Kind::Key;
-        if let Aim::Bitrate(rate) = &mut self.aim {
-            rate.spent(out.len(), keyframe);
-        }
+        self.quantiser.spent(out.len(), keyframe);
         Ok((kind != sys::Kind::Skipped).then_some(Coded { keyframe, width, height }))
     }
 
     fn retune(&mut self, tuning: &Tuning) -> Result<(), BackendError> {
-        match (tuning.rate, &mut self.aim) {
-            (Rate::Bitrate(bits), Aim::Bitrate(rate)) => rate.aim(bits, tuning.fps),
-            (_, aim) => *aim = Aim::new(tuning, self.picture.width * self.picture.height),
-        }
+        self.quantiser.retune(tuning);
         Ok(())
     }
-}
-
-impl Aim {
-    fn new(tuning: &Tuning, pixels: u32) -> Self {
-        match tuning.rate {
-            Rate::Quality(quality) => Self::Quality(quality),
-            Rate::Bitrate(bits) => {
-                // A tenth of a bit per pixel is about right at QP 28.
-                let per_pixel = bits as f32 / tuning.fps as f32 / pixels.max(1) as f32;
-                let begin = 28.0 - 6.0 * (per_pixel / 0.1).log2();
-                let mut rate = RateLoop::new(begin / 6.0, QPS.0 / 6.0, QPS.1 / 6.0);
-                rate.aim(bits, tuning.fps);
-                Self::Bitrate(rate)
-            }
-        }
-    }
-
-    fn qp(&self) -> u8 {
-        match self {
-            Self::Quality(quality) => qp(*quality),
-            // Six QPs double the quantiser's step; `as` saturates.
-            Self::Bitrate(rate) => (rate.step() * 6.0).round() as u8,
-        }
-    }
-}
-
-/// The quantiser for a quality: 100 is QP 12, where nothing can be told from the source, 80 is 23,
-/// and every 20 below cost 7.
-fn qp(quality: u8) -> u8 {
-    let worse = 100 - quality.clamp(1, 100);
-    if worse <= 20 { 12 + worse * 11 / 20 } else { 23 + (worse - 20) / 20 * 7 + (worse - 20) % 20 * 7 / 20 }
 }
 
 /// Slices of a picture, coded side by side on the cores there are. More than four cost more bits
@@ -152,7 +111,7 @@ fn failed(call: &'static str) -> impl FnOnce(i32) -> BackendError {
 mod tests {
     use super::*;
     use crate::{
-        Backend, Completion, Layout, Packet, Rect, bitstream::annexb::AccessUnit, conformance, software::Software,
+        Backend, Completion, Layout, Packet, Rate, Rect, bitstream::annexb::AccessUnit, conformance, software::Software,
     };
 
     const SIZE: (u32, u32) = (175, 131);
@@ -201,13 +160,6 @@ mod tests {
             assert!(unit.slices >= 1 && !unit.delimiter, "{unit:?}");
             assert_eq!((unit.keyframe, unit.parameter_sets, packet.keyframe), (wanted, wanted, wanted), "{n}");
         }
-    }
-
-    #[test]
-    fn every_quality_is_another_quantiser_or_the_same() {
-        let qps: Vec<u8> = (1..=100).map(qp).collect();
-        assert!(qps.is_sorted_by(|a, b| a >= b));
-        assert_eq!((qps[0], qps[79], qps[99]), (50, 23, 12));
     }
 
     #[test]

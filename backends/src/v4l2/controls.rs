@@ -1,0 +1,219 @@
+//! The controls of an encoder, each set only where the driver has it, and what steers its rate.
+use crate::{
+    Codec, Rate, Tuning,
+    rate::{Quantiser, Scale},
+};
+
+use super::device::{Answer, Device};
+
+const CODEC: u32 = 0x0099_0900;
+pub(super) const MIN_BUFFERS_FOR_CAPTURE: u32 = 0x0098_0900 + 39;
+pub(super) const MIN_BUFFERS_FOR_OUTPUT: u32 = 0x0098_0900 + 40;
+pub(super) const B_FRAMES: u32 = CODEC + 202;
+pub(super) const GOP_SIZE: u32 = CODEC + 203;
+pub(super) const BITRATE_MODE: u32 = CODEC + 206;
+pub(super) const BITRATE: u32 = CODEC + 207;
+pub(super) const FRAME_RC_ENABLE: u32 = CODEC + 215;
+pub(super) const HEADER_MODE: u32 = CODEC + 216;
+pub(super) const REPEAT_SEQ_HEADER: u32 = CODEC + 226;
+pub(super) const FORCE_KEY_FRAME: u32 = CODEC + 229;
+pub(super) const AU_DELIMITER: u32 = CODEC + 231;
+pub(super) const FWHT_I_QP: u32 = CODEC + 290;
+pub(super) const FWHT_P_QP: u32 = CODEC + 291;
+pub(super) const H264_I_QP: u32 = CODEC + 350;
+pub(super) const H264_P_QP: u32 = CODEC + 351;
+pub(super) const H264_I_PERIOD: u32 = CODEC + 358;
+pub(super) const H264_LEVEL: u32 = CODEC + 359;
+pub(super) const H264_PROFILE: u32 = CODEC + 363;
+pub(super) const VPX_I_QP: u32 = CODEC + 509;
+pub(super) const VPX_P_QP: u32 = CODEC + 510;
+pub(super) const HEVC_I_QP: u32 = CODEC + 602;
+pub(super) const HEVC_P_QP: u32 = CODEC + 603;
+pub(super) const PREPEND_SPSPPS_TO_IDR: u32 = CODEC + 644;
+pub(super) const FRAME_SKIP_MODE: u32 = CODEC + 646;
+pub(super) const JPEG_QUALITY: u32 = 0x009d_0900 + 3;
+
+const MODE_VBR: u32 = 0;
+const MODE_CBR: u32 = 1;
+/// A key frame comes when asked for; as far apart as a driver lets us.
+const GOP: i32 = i32::MAX;
+
+/// H.264 profiles by their number in `v4l2_mpeg_video_h264_profile`, the preferred ones first: what
+/// every decoder takes, then what compresses better.
+const H264_PROFILES: [(u32, &str); 4] = [(1, "constrained-baseline"), (0, "baseline"), (4, "high"), (2, "main")];
+
+/// H.264 levels by macroblocks per picture and per second (ITU-T H.264, table A-1), with their
+/// number in `v4l2_mpeg_video_h264_level`.
+const H264_LEVELS: [(u64, u64, i32); 8] = [
+    (396, 11_880, 5),
+    (1_620, 40_500, 8),
+    (3_600, 108_000, 9),
+    (8_192, 245_760, 11),
+    (8_704, 522_240, 13),
+    (22_080, 589_824, 14),
+    (36_864, 983_040, 15),
+    (36_864, 2_073_600, 16),
+];
+
+/// Sets a control if the driver has it, to the nearest value that it takes. Whether it did.
+pub(super) fn set(device: &mut impl Device, id: u32, value: i32) -> Answer<bool> {
+    match device.control_range(id)? {
+        Some((least, most)) if least <= most => device.set_control(id, value.clamp(least, most)).map(|()| true),
+        _ => Ok(false),
+    }
+}
+
+/// Sets a control that may be refused: a driver that does not take it runs as it is.
+fn suggest(device: &mut impl Device, id: u32, value: i32) {
+    if let Err(failure) = set(device, id, value) {
+        tracing::debug!(id, value, call = failure.call, errno = %failure.errno, "the driver refuses a control");
+    }
+}
+
+/// What does not change while the encoder runs: no delay, key frames on request, parameter sets
+/// with each of them.
+pub(super) fn prepare(device: &mut impl Device, codec: Codec, (width, height): (u32, u32), fps: u32) {
+    for (id, value) in [(B_FRAMES, 0), (AU_DELIMITER, 0), (HEADER_MODE, 1), (REPEAT_SEQ_HEADER, 1)] {
+        suggest(device, id, value);
+    }
+    suggest(device, PREPEND_SPSPPS_TO_IDR, 1);
+    suggest(device, FRAME_SKIP_MODE, 0);
+    suggest(device, GOP_SIZE, GOP);
+    if codec == Codec::H264 {
+        suggest(device, H264_I_PERIOD, GOP);
+        if let Some((profile, _)) = H264_PROFILES.iter().find(|(p, _)| device.menu_has(H264_PROFILE, *p)) {
+            suggest(device, H264_PROFILE, profile.cast_signed());
+        }
+        let blocks = u64::from(width.div_ceil(16)) * u64::from(height.div_ceil(16));
+        let fits = |(picture, second, _): &&(u64, u64, i32)| blocks <= *picture && blocks * u64::from(fps) <= *second;
+        if let Some((.., level)) = H264_LEVELS.iter().find(fits) {
+            suggest(device, H264_LEVEL, *level);
+        }
+    }
+}
+
+/// The profiles that the driver offers, by name.
+pub(super) fn profiles(device: &impl Device, codec: Codec) -> Vec<&'static str> {
+    match codec {
+        Codec::H264 => {
+            let has = |(p, _): &&(u32, &str)| device.menu_has(H264_PROFILE, *p);
+            H264_PROFILES.iter().filter(has).map(|(_, name)| *name).collect()
+        }
+        Codec::Mjpeg => vec!["baseline"],
+        _ => Vec::new(),
+    }
+}
+
+/// How key frames are had when they are asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum KeyFrames {
+    /// Every picture is one.
+    Always,
+    /// By V4L2_CID_MPEG_VIDEO_FORCE_KEY_FRAME.
+    Forced,
+    /// By stopping and starting the queues, which begins anew. (Groups of one picture would come a
+    /// picture late: a driver that counts pictures ends the group it has begun.)
+    Restart,
+}
+
+impl KeyFrames {
+    pub(super) fn of(device: &impl Device, codec: Codec) -> Answer<Self> {
+        Ok(if codec == Codec::Mjpeg {
+            Self::Always
+        } else if device.control_range(FORCE_KEY_FRAME)?.is_some() {
+            Self::Forced
+        } else {
+            Self::Restart
+        })
+    }
+}
+
+/// Who holds the rate.
+pub(super) enum Steering {
+    /// The driver, told a bitrate.
+    Driver,
+    /// This side, by the quantiser of each picture.
+    Quantiser { ids: &'static [u32], quantiser: Quantiser, last: u8 },
+    /// Nobody: the driver has no control for it.
+    Nobody,
+}
+
+impl Steering {
+    pub(super) fn new(device: &mut impl Device, codec: Codec, tuning: &Tuning, pixels: u32) -> Answer<Self> {
+        let (ids, scale): (&'static [u32], _) = match codec {
+            Codec::Mjpeg => (&[JPEG_QUALITY], Scale::Jpeg),
+            Codec::H264 => (&[H264_I_QP, H264_P_QP], Scale::H26x),
+            Codec::Hevc => (&[HEVC_I_QP, HEVC_P_QP], Scale::H26x),
+            Codec::Vp8 | Codec::Vp9 => (&[VPX_I_QP, VPX_P_QP], Scale::Vpx),
+            Codec::Fwht => (&[FWHT_I_QP, FWHT_P_QP], Scale::Fwht),
+        };
+        let by_driver = device.control_range(BITRATE)?.is_some();
+        let mut by_quantiser = true;
+        for id in ids {
+            by_quantiser &= device.control_range(*id)?.is_some();
+        }
+        let mut new = match tuning.rate {
+            Rate::Bitrate(_) if by_driver => Self::Driver,
+            _ if by_quantiser => {
+                suggest(device, FRAME_RC_ENABLE, 0);
+                Self::Quantiser { ids, quantiser: Quantiser::new(scale, tuning, pixels), last: u8::MAX }
+            }
+            _ if by_driver => Self::Driver,
+            _ => Self::Nobody,
+        };
+        if matches!(new, Self::Driver) {
+            suggest(device, FRAME_RC_ENABLE, 1);
+            let mode = if device.menu_has(BITRATE_MODE, MODE_CBR) { MODE_CBR } else { MODE_VBR };
+            suggest(device, BITRATE_MODE, mode.cast_signed());
+        }
+        new.retune(device, tuning, pixels)?;
+        Ok(new)
+    }
+
+    pub(super) fn retune(&mut self, device: &mut impl Device, tuning: &Tuning, pixels: u32) -> Answer<()> {
+        match self {
+            Self::Driver => {
+                let bits = i32::try_from(bits(tuning, pixels)).unwrap_or(i32::MAX);
+                set(device, BITRATE, bits).map(drop)
+            }
+            Self::Quantiser { quantiser, .. } => {
+                quantiser.retune(tuning);
+                Ok(())
+            }
+            Self::Nobody => Ok(()),
+        }
+    }
+
+    /// Before a picture is queued.
+    pub(super) fn before(&mut self, device: &mut impl Device) -> Answer<()> {
+        if let Self::Quantiser { ids, quantiser, last } = self
+            && quantiser.value() != *last
+        {
+            *last = quantiser.value();
+            for id in *ids {
+                set(device, *id, (*last).into())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// After a picture was encoded.
+    pub(super) fn after(&mut self, bytes: usize, alone: bool) {
+        if let Self::Quantiser { quantiser, .. } = self {
+            quantiser.spent(bytes, alone);
+        }
+    }
+}
+
+/// The bitrate to tell a driver; a quality is turned into one where nothing finer can be told.
+fn bits(tuning: &Tuning, pixels: u32) -> u32 {
+    match tuning.rate {
+        Rate::Bitrate(bits) => bits,
+        // A tenth of a bit per pixel at 75, doubled by every 12 above: H.264's usual slope.
+        Rate::Quality(quality) => {
+            let per_pixel = 0.1 * ((f32::from(quality) - 75.0) / 12.0).exp2();
+            // `as` saturates.
+            (per_pixel * pixels as f32 * tuning.fps as f32) as u32
+        }
+    }
+}
