@@ -105,8 +105,8 @@ struct SourceArgs {
     /// File of raw BGRX pictures, for --source frames.
     #[arg(long, value_name = "FILE")]
     frames: Option<PathBuf>,
-    /// Pictures a second from that file; 0 is as fast as they are taken [default: 30].
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(..=i64::from(Frames::MAX_RATE)))]
+    /// Pictures a second from that file, 1 to 1000 [default: 30].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(Frames::MAX_RATE)))]
     rate: Option<u32>,
     /// Write number and time into a corner of each of these pictures.
     #[arg(long)]
@@ -332,7 +332,7 @@ mod tests {
     fn what_they_see() {
         let frames = |rate, stamp| SourceChoice::Frames(Frames { file: "f".into(), rate, stamp });
         assert_eq!(config("sumac --frames f").source, frames(30, false));
-        assert_eq!(config("sumac --source frames --frames f --rate 0 --stamp").source, frames(0, true));
+        assert_eq!(config("sumac --source frames --frames f --rate 1 --stamp").source, frames(1, true));
         assert_eq!(config("sumac --frames f --rate 1000").source, frames(1000, false));
         assert_eq!(config("sumac --source test-desktop --freeze").source, SourceChoice::TestDesktop);
         assert_eq!(config("sumac --size 640x480").size, Size { width: 640, height: 480 });
@@ -357,7 +357,8 @@ mod tests {
             ("sumac --source test-desktop --frames f", "error: --frames needs --source frames"),
             ("sumac --rate 30", "error: --rate needs --source frames"),
             ("sumac --stamp", "error: --stamp needs --source frames"),
-            ("sumac --frames f --rate 1001", "error: invalid value '1001' for '--rate <N>': 1001 is not in 0..=1000"),
+            ("sumac --frames f --rate 1001", "error: invalid value '1001' for '--rate <N>': 1001 is not in 1..=1000"),
+            ("sumac --frames f --rate 0", "error: invalid value '0' for '--rate <N>': 0 is not in 1..=1000"),
             ("sumac --source x", "error: invalid value 'x' for '--source <SOURCE>': 'x' is not one of test-desktop"),
             ("sumac --auth-rate maybe", "error: invalid value 'maybe' for '--auth-rate <on|off>': 'maybe' is not on"),
             ("sumac --video-codecs av2", "error: invalid value 'av2' for '--video-codecs <LIST>': 'av2' is not a"),

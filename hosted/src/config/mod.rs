@@ -81,7 +81,7 @@ pub enum SourceChoice {
 pub struct Frames {
     /// BGRX pictures one after another, each `width * height * 4` bytes.
     pub file: PathBuf,
-    /// Pictures a second, at most 1000; 0 shows one as soon as the one before was taken.
+    /// Pictures a second; 1 to 1000.
     pub rate: u32,
     /// Whether number and time are written into the corner of each picture.
     pub stamp: bool,

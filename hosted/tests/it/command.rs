@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use crate::sumac::{Sumac, run};
+use crate::sumac::{Sumac, run, until};
 
 #[test]
 fn ready_names_the_port_that_the_system_chose_and_it_is_open() {
@@ -116,6 +116,22 @@ fn a_given_password_is_not_printed() {
 }
 
 #[test]
+fn the_reference_picture_is_written_before_ready_at_sigusr1_and_at_the_end() {
+    let sumac = Sumac::start(&["--port", "0", "--vv", "none", "--freeze", "--size", "320x200", "--write-ref", "r.png"]);
+    let path = sumac.dir().join("r.png");
+    let first = std::fs::read(&path).unwrap();
+    // The size stands in the IHDR chunk.
+    assert_eq!(first.get(16..24), Some(&[0, 0, 1, 64, 0, 0, 0, 200][..]));
+    std::fs::remove_file(&path).unwrap();
+    sumac.signal(Signal::USR1);
+    until("the picture at SIGUSR1", || std::fs::read(&path).is_ok_and(|again| again.len() == first.len()));
+    std::fs::remove_file(&path).unwrap();
+    let ended = sumac.end(Signal::TERM);
+    assert_eq!(ended.status.code(), Some(0));
+    assert!(std::fs::read(&path).is_ok_and(|last| last == first), "frozen, so it is the same picture");
+}
+
+#[test]
 fn what_fails_at_run_time_is_named_with_status_1() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
@@ -126,6 +142,8 @@ fn what_fails_at_run_time_is_named_with_status_1() {
             "sumac: password file /nonexistent/pw: No such".into(),
         ),
         (&["--addr", "no such host", "--port", "0"], "sumac: cannot find the address 'no such host': ".into()),
+        (&["--frames", "/nonexistent/f", "--port", "0"], "/nonexistent/f".into()),
+        (&["--write-ref", "/nonexistent/r.png", "--port", "0"], "/nonexistent/r.png".into()),
         (&["--unix", "/nonexistent/s"], "sumac: cannot listen on /nonexistent/s: No such file".into()),
     ] {
         let ended = run(args);

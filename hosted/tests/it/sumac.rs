@@ -14,11 +14,14 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A running server. Its stderr goes to a file, so that it never waits for a reader.
 pub(crate) struct Sumac {
-    child: Child,
+    child: Process,
     out: BufReader<ChildStdout>,
     pub(crate) ready: String,
     dir: Arc<TempDir>,
 }
+
+/// Killed when dropped, unless it has ended.
+struct Process(Child);
 
 /// What a process that has ended left behind.
 #[derive(Debug)]
@@ -36,8 +39,8 @@ impl Sumac {
     /// Starts it in a directory of its own and waits for the first line on stdout.
     pub(crate) fn start(args: &[&str]) -> Self {
         let dir = Arc::new(tempfile::tempdir().expect("temporary directory"));
-        let mut child = command(args, dir.path()).stdout(Stdio::piped()).spawn().expect("sumac starts");
-        let mut out = BufReader::new(child.stdout.take().expect("stdout is piped"));
+        let mut child = Process(command(args, dir.path()).stdout(Stdio::piped()).spawn().expect("sumac starts"));
+        let mut out = BufReader::new(child.0.stdout.take().expect("stdout is piped"));
         let mut ready = String::new();
         out.read_line(&mut ready).expect("stdout is text");
         let sumac = Self { child, out, ready: ready.trim_end().to_owned(), dir };
@@ -68,11 +71,16 @@ impl Sumac {
         std::fs::read_to_string(self.dir.path().join("stderr")).unwrap_or_default()
     }
 
+    /// Sends `signal`.
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child.0), signal).expect("the process is there");
+    }
+
     /// Sends `signal` and waits for the end.
     pub(crate) fn end(mut self, signal: Signal) -> Ended {
         let start = Instant::now();
-        kill_process(Pid::from_child(&self.child), signal).expect("the process is there");
-        let status = wait(&mut self.child);
+        self.signal(signal);
+        let status = wait(&mut self.child.0);
         let took = start.elapsed();
         let mut out = String::new();
         self.out.read_to_string(&mut out).expect("stdout is text");
@@ -80,11 +88,20 @@ impl Sumac {
     }
 }
 
-impl Drop for Sumac {
+impl Drop for Process {
     fn drop(&mut self) {
-        // Already gone after `end`.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        // Fails only when it is gone already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Waits for something that another process does.
+pub(crate) fn until(what: &str, mut done: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !done() {
+        assert!(start.elapsed() < PATIENCE, "waited in vain: {what}");
+        std::thread::sleep(Duration::from_millis(5));
     }
 }
 
@@ -92,10 +109,10 @@ impl Drop for Sumac {
 pub(crate) fn run(args: &[&str]) -> Ended {
     let dir = Arc::new(tempfile::tempdir().expect("temporary directory"));
     let start = Instant::now();
-    let mut child = command(args, dir.path()).stdout(Stdio::piped()).spawn().expect("sumac starts");
-    let status = wait(&mut child);
+    let mut child = Process(command(args, dir.path()).stdout(Stdio::piped()).spawn().expect("sumac starts"));
+    let status = wait(&mut child.0);
     let mut out = String::new();
-    child.stdout.take().expect("stdout is piped").read_to_string(&mut out).expect("stdout is text");
+    child.0.stdout.take().expect("stdout is piped").read_to_string(&mut out).expect("stdout is text");
     let err = std::fs::read_to_string(dir.path().join("stderr")).unwrap_or_default();
     Ended { status, out, err, took: start.elapsed(), dir }
 }
@@ -108,15 +125,10 @@ fn command(args: &[&str], dir: &Path) -> Command {
 }
 
 fn wait(child: &mut Child) -> ExitStatus {
-    let start = Instant::now();
-    loop {
-        if let Some(status) = child.try_wait().expect("a child can be waited for") {
-            return status;
-        }
-        if start.elapsed() > PATIENCE {
-            let _ = child.kill();
-            panic!("sumac did not end");
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    let mut status = None;
+    until("the end of sumac", || {
+        status = child.try_wait().expect("a child can be waited for");
+        status.is_some()
+    });
+    status.expect("it ended")
 }
