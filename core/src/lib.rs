@@ -19,6 +19,8 @@
 extern crate std;
 
 #[macro_use]
+mod log;
+#[macro_use]
 pub mod wire;
 
 pub mod channel;

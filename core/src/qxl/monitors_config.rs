@@ -50,6 +50,10 @@ impl MonitorsConfig {
                 heads.push(head).map_err(|_| DecodeError::new(full).at("QXLMonitorsConfig.count"))?;
             }
         }
+        let left_out = usize::from(count).saturating_sub(heads.len());
+        if left_out != 0 {
+            log!(debug, "{} of {} heads are left out: no area, or beyond the device's {}", left_out, count, device_max);
+        }
         match r.trailing() {
             0 => {
                 Ok(Self { max_allowed: if max_allowed == 0 { device_max } else { max_allowed.min(device_max) }, heads })

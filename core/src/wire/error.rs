@@ -4,6 +4,7 @@ use core::fmt;
 
 /// Why bytes are not the message they claim to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct DecodeError {
     /// Message and field, such as `"MonitorsConfig.heads"`; empty where no name is known.
     pub at: &'static str,
@@ -13,6 +14,7 @@ pub struct DecodeError {
 
 /// What is wrong with the bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum DecodeErrorKind {
     /// The body ends before the field does.
@@ -89,6 +91,7 @@ impl core::error::Error for DecodeError {}
 
 /// Why a message could not be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum EncodeError {
     /// The lent memory is too small.

@@ -67,6 +67,16 @@ macro_rules! record {
             }
         }
 
+        /// As a structure of native integers.
+        #[cfg(feature = "defmt")]
+        impl defmt::Format for $name {
+            fn format(&self, f: defmt::Formatter<'_>) {
+                #[derive(defmt::Format)]
+                struct $name { $($f: $t),* }
+                defmt::Format::format(&$name { $($f: self.$f()),* }, f);
+            }
+        }
+
         impl $crate::wire::Record for $name {
             const RECORD: &'static str = stringify!($name);
         }
@@ -121,6 +131,17 @@ macro_rules! open_enum {
             }
         }
 
+        #[cfg(feature = "defmt")]
+        impl defmt::Format for $name {
+            fn format(&self, f: defmt::Formatter<'_>) {
+                #[derive(defmt::Format)]
+                #[allow(non_camel_case_types, clippy::upper_case_acronyms)]
+                enum $name { $($v,)* Unknown($t) }
+                let known = match self.0 { $($n => $name::$v,)* n => $name::Unknown(n) };
+                defmt::Format::format(&known, f);
+            }
+        }
+
         impl $crate::wire::Field<'_> for $name {
             const WIRE: &'static str = concat!(stringify!($t), " ", stringify!($name));
             const MIN: usize = size_of::<$t>();
@@ -151,6 +172,16 @@ macro_rules! flags {
             pub struct $name: $t {
                 $($(#[$($vm)*])* const $v = $n;)*
                 const _ = !0;
+            }
+        }
+
+        /// As the number of its bits.
+        #[cfg(feature = "defmt")]
+        impl defmt::Format for $name {
+            fn format(&self, f: defmt::Formatter<'_>) {
+                #[derive(defmt::Format)]
+                struct $name($t);
+                defmt::Format::format(&$name(self.bits()), f);
             }
         }
 
