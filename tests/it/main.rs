@@ -2,6 +2,16 @@
 
 // `cfg(test)` tells clippy that helpers may unwrap like the tests they help.
 #[cfg(test)]
+mod alloc;
+#[cfg(test)]
+mod firmware;
+#[cfg(test)]
 mod images;
+#[cfg(test)]
+mod peer;
+// What the firmware serves is served on the host too.
+#[cfg(test)]
+#[path = "../firmware/src/session.rs"]
+mod session;
 #[cfg(test)]
 mod vectors;
