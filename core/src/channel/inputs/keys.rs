@@ -171,8 +171,9 @@ mod tests {
     #[test]
     fn odd_bytes_do_nothing_odd() {
         assert_eq!(pushed(&[0, 0x80, 0xe0, 0, 0xe0, 0x80, 0xe0, 0xe0, 0xe1, 0xe1]), []);
-        for a in 0..=255 {
-            for b in 0..=255 {
+        let step = if cfg!(miri) { 37 } else { 1 };
+        for a in (0..=255).step_by(step) {
+            for b in (0..=255).step_by(step) {
                 for (code, _, _) in pushed(&[0xe1, a, b, 0xe0, a, b]) {
                     assert!((1..=0x7f).contains(&code));
                 }
