@@ -9,6 +9,7 @@
 //! | [`link`] | from the first byte to an open channel |
 //! | [`channel`] | one state machine per channel |
 //! | `io` | drivers over `embedded-io` streams, behind features of these names |
+//! | [`agent`] | the guest agent's messages out of their pieces |
 //! | [`image`] | image encoders and decoders |
 //! | [`qxl`] | what a QXL guest wrote |
 //! | [`limits`] | every bound, with its reason |
@@ -23,6 +24,7 @@ mod log;
 #[macro_use]
 pub mod wire;
 
+pub mod agent;
 pub mod channel;
 pub mod image;
 #[cfg(any(feature = "embedded-io", feature = "embedded-io-async"))]

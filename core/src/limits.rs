@@ -103,3 +103,5 @@ pub const STREAM_DEVICE_FRAME: usize = 32 << 20;
 pub const STREAM_DEVICE_CURSOR: u16 = 1024;
 /// Heads in a QXL device's monitors config, from guest memory: as many as QXLRom can tell the guest.
 pub const GUEST_HEADS: usize = 64;
+/// Bytes of an agent message that the server itself reads: MONITORS_CONFIG of 256 monitors with sizes.
+pub const AGENT_MESSAGE: usize = 8 + AGENT_MONITORS * (20 + 4);

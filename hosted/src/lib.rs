@@ -15,4 +15,5 @@ pub use server::serve;
 mod connection;
 mod scene;
 mod server;
+mod video;
 mod viewer;

@@ -86,10 +86,8 @@ pub(crate) trait Handler {
     /// due now.
     fn on_wake(&mut self, line: &mut Line<Self::Machine>) -> Result<(), Close>;
 
-    /// When [`Self::on_wake`] wants to be called without a reason from outside.
-    fn deadline(&self) -> Option<Instant> {
-        None
-    }
+    /// The channel is over, whatever the reason.
+    fn on_close(&mut self, _line: &mut Line<Self::Machine>) {}
 }
 
 /// A machine and what it has to send.
@@ -111,8 +109,8 @@ impl<M: Channel> Line<M> {
         millis(self.epoch)
     }
 
-    /// Says `message`; `payload` must be as long as the message promised.
-    pub(crate) fn send(&mut self, message: &M::Message<'_>, payload: Option<Bytes>) -> Result<(), Refused> {
+    /// Says `message`; the pieces of `payload` must be as long together as the message promised.
+    pub(crate) fn send(&mut self, message: &M::Message<'_>, payload: &[Bytes]) -> Result<(), Refused> {
         let now = self.now();
         let transmit = loop {
             match self.machine.send(now, message, &mut self.head) {
@@ -121,10 +119,8 @@ impl<M: Channel> Line<M> {
             }
         };
         self.outbox.push(self.head.get(..transmit.head).unwrap_or_default());
-        if let Some(payload) = payload {
-            debug_assert_eq!(payload.len(), transmit.body, "the payload is what was promised");
-            self.outbox.push_payload(payload);
-        }
+        debug_assert_eq!(payload.iter().map(Bytes::len).sum::<usize>(), transmit.body, "what was promised");
+        payload.iter().for_each(|piece| self.outbox.push_payload(piece.clone()));
         Ok(())
     }
 
@@ -208,7 +204,7 @@ async fn run<H: Handler>(
         }
         let stall = (!line.outbox.is_empty()).then(|| progress + STALL);
         let timer = again.map(|at| line.epoch + Duration::from_millis(at.0));
-        let deadline = [stall, timer, handler.deadline()].into_iter().flatten().min();
+        let deadline = [stall, timer].into_iter().flatten().min();
         wait(stream, line, bell, deadline).await?;
         receive(stream, inbox, line)?;
     }

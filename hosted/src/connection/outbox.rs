@@ -33,9 +33,9 @@ impl Outbox {
 
     /// Appends a payload.
     pub(super) fn push_payload(&mut self, payload: Bytes) {
-        self.close_gathered();
-        self.len += payload.len();
         if !payload.is_empty() {
+            self.close_gathered();
+            self.len += payload.len();
             self.pieces.push_back(payload);
         }
     }

@@ -21,7 +21,7 @@ use tokio::sync::Notify;
 pub(crate) use mailbox::{Mailbox, MailboxStage};
 
 use crate::plan::{Region, tighten};
-use crate::source::{CursorShape, Leds, Size};
+use crate::source::{CursorShape, Leds, Rect, Size};
 
 /// The newest state.
 pub(crate) struct Scene {
@@ -47,6 +47,8 @@ pub(crate) struct Pointer {
 /// One display channel that looks at the scene.
 pub(crate) struct Viewer {
     pending: RefCell<Region>,
+    /// Where the viewer is shown video: what changes there needs no pictures.
+    covered: RefCell<Vec<Rect>>,
     bell: Rc<Notify>,
 }
 
@@ -56,14 +58,22 @@ impl Viewer {
         self.pending.borrow_mut().take()
     }
 
-    /// Whether anything changed.
-    pub(crate) fn is_current(&self) -> bool {
-        self.pending.borrow().is_empty()
-    }
-
     /// Puts damage back that was taken and not sent.
     pub(crate) fn give_back(&self, damage: &Region) {
-        self.pending.borrow_mut().add_region(damage);
+        let mut pending = self.pending.borrow_mut();
+        pending.add_region(damage);
+        self.covered.borrow().iter().for_each(|&rect| pending.subtract(rect));
+    }
+
+    /// These areas are shown as video from now on.
+    pub(crate) fn cover(&self, areas: Vec<Rect>) {
+        areas.iter().for_each(|&rect| self.pending.borrow_mut().subtract(rect));
+        self.covered.replace(areas);
+    }
+
+    /// This area is to be sent as it is.
+    pub(crate) fn damaged(&self, rect: Rect) {
+        self.give_back(&Region::from(rect));
     }
 }
 
@@ -122,16 +132,26 @@ impl Scene {
         };
         self.frame.replace(Some(frame));
         if !damage.is_empty() {
-            self.viewers.borrow_mut().retain(|viewer| match viewer.upgrade() {
-                Some(viewer) => {
-                    viewer.give_back(&damage);
-                    viewer.bell.notify_one();
-                    true
-                }
-                None => false,
-            });
+            self.each_viewer(|viewer| viewer.give_back(&damage));
         }
         damage
+    }
+
+    /// Wakes all display channels.
+    pub(crate) fn ring_viewers(&self) {
+        self.each_viewer(|_| {});
+    }
+
+    /// Tells every viewer something, rings its bell, and forgets those who left.
+    fn each_viewer(&self, tell: impl Fn(&Viewer)) {
+        self.viewers.borrow_mut().retain(|viewer| match viewer.upgrade() {
+            Some(viewer) => {
+                tell(&viewer);
+                viewer.bell.notify_one();
+                true
+            }
+            None => false,
+        });
     }
 
     /// The newest picture.
@@ -151,7 +171,7 @@ impl Scene {
 
     /// A new viewer; `bell` rings whenever the picture changes.
     pub(crate) fn watch(&self, bell: Rc<Notify>) -> Rc<Viewer> {
-        let viewer = Rc::new(Viewer { pending: RefCell::default(), bell });
+        let viewer = Rc::new(Viewer { pending: RefCell::default(), covered: RefCell::default(), bell });
         self.viewers.borrow_mut().push(Rc::downgrade(&viewer));
         viewer
     }

@@ -14,6 +14,7 @@ use crate::config::Config;
 use crate::connection::millis;
 use crate::scene::Scene;
 use crate::source::{InputEvent, Size, ToSource};
+use crate::video::Hub;
 use crate::viewer::{CHANNELS, Session};
 
 /// Sessions at once; each is a viewer with about four connections.
@@ -24,6 +25,7 @@ pub(crate) struct Engine {
     config: Config,
     epoch: Instant,
     scene: Rc<Scene>,
+    video: Rc<Hub>,
     source: SourceThread,
     sessions: RefCell<HashMap<u32, Rc<Session>>>,
     watching: Rc<Cell<usize>>,
@@ -55,10 +57,13 @@ impl Engine {
         tickets: TicketCheck,
     ) -> Rc<Self> {
         let rate = RefCell::new(AuthRate::new(config.auth_rate));
+        let epoch = Instant::now();
+        let video = Rc::new(Hub::new(&config, epoch));
         Rc::new(Self {
             config,
-            epoch: Instant::now(),
+            epoch,
             scene,
+            video,
             source,
             sessions: RefCell::default(),
             watching: Rc::default(),
@@ -86,8 +91,23 @@ impl Engine {
         &self.scene
     }
 
+    /// The display's video streams.
+    pub(crate) fn video(&self) -> &Rc<Hub> {
+        &self.video
+    }
+
     pub(crate) fn source(&self) -> &SourceThread {
         &self.source
+    }
+
+    /// Takes in what the source said, and decides which areas are video.
+    pub(crate) fn take_mail(&self) {
+        let damage = self.scene.take_mail();
+        if let Some(frame) = self.scene.frame().filter(|_| !damage.is_empty())
+            && self.video.on_frame(&frame, &damage)
+        {
+            self.scene.ring_viewers();
+        }
     }
 
     /// What a link that names these would get.

@@ -68,7 +68,9 @@ async fn run(config: Config) -> anyhow::Result<()> {
             (stream, peer) = listeners.accept() => {
                 tokio::task::spawn_local(connection(Rc::clone(&engine), Rc::clone(&lobby), stream, peer));
             }
-            () = scene.mail() => drop(scene.take_mail()),
+            () = scene.mail() => engine.take_mail(),
+            () = engine.video().done() => if engine.video().collect() { scene.ring_viewers() },
+            () = sleep_until(engine.video().deadline()) => if engine.video().on_time() { scene.ring_viewers() },
             end = &mut ended => break end.unwrap_or_else(|_| Err(anyhow::anyhow!("it broke down"))).context("the source ended"),
             request = signals.next() => match request {
                 Request::Quit => break Ok(()),
@@ -93,6 +95,13 @@ fn make_source(config: &Config) -> anyhow::Result<Box<dyn Source>> {
         SourceChoice::TestDesktop => Box::new(TestDesktop::new(config.size, config.freeze)),
         SourceChoice::Frames(frames) => Box::new(Frames::open(&frames.file, config.size, frames.rate, frames.stamp)?),
     })
+}
+
+async fn sleep_until(deadline: Option<tokio::time::Instant>) {
+    match deadline {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
 }
 
 /// Waits until the source has shown something.

@@ -11,12 +11,14 @@ use sumac_core::channel::display::{DisplayEvent, DisplayServer};
 use sumac_core::channel::{Heard, Refused};
 use sumac_core::proto::caps::DisplayCaps;
 use sumac_core::proto::display::{
-    Head, Mark, MonitorsConfig, ServerMessage, SurfaceCreate, SurfaceDestroy, SurfaceFlags, SurfaceFormat,
+    Head, ImageCompression as WireCompression, Mark, MonitorsConfig, ServerMessage, SurfaceCreate, SurfaceDestroy,
+    SurfaceFlags, SurfaceFormat,
 };
 use tokio::sync::Notify;
 
 use super::Session;
 use super::picture::{Compression, PictureEncoder, draw_copy};
+use super::streams::Streams;
 use crate::config::ImageCompression;
 use crate::connection::{Close, Handler, Line};
 use crate::plan::Region;
@@ -25,7 +27,7 @@ use crate::server::{Engine, Watching};
 use crate::source::Size;
 
 /// Unsent bytes up to which the next picture is begun: enough to keep the kernel busy.
-const AHEAD: usize = 16 * 1024;
+pub(super) const AHEAD: usize = 16 * 1024;
 /// The handler.
 pub(super) struct Display {
     session: Rc<Session>,
@@ -34,15 +36,19 @@ pub(super) struct Display {
     _watching: Watching,
     policy: ImageCompression,
     local: bool,
+    /// The client's own word on compression.
+    wish: Option<WireCompression>,
     encoder: Option<PictureEncoder>,
     surface: Option<Size>,
     next_image: u64,
+    streams: Streams,
 }
 
 impl Display {
     pub(super) fn new(engine: &Rc<Engine>, session: Rc<Session>, bell: Rc<Notify>, local: bool) -> Self {
         let scene = Rc::clone(engine.scene());
         let viewer = scene.watch(bell);
+        let streams = Streams::new(Rc::clone(engine.video()), Rc::clone(&viewer));
         Self {
             session,
             viewer,
@@ -50,16 +56,22 @@ impl Display {
             _watching: engine.watching(),
             policy: engine.config().image_compression,
             local,
+            wish: None,
             encoder: None,
             surface: None,
             next_image: 1,
+            streams,
         }
     }
 
     /// Local clients get rows as they are: a copy is cheaper than any compression.
     fn compression(&self, caps: DisplayCaps) -> Compression {
-        let wanted = !self.local && self.policy != ImageCompression::Off;
-        if wanted && caps.contains(DisplayCaps::LZ4_COMPRESSION) { Compression::Lz4 } else { Compression::Raw }
+        let off = self.policy == ImageCompression::Off || self.wish == Some(WireCompression::OFF);
+        if !self.local && !off && caps.contains(DisplayCaps::LZ4_COMPRESSION) {
+            Compression::Lz4
+        } else {
+            Compression::Raw
+        }
     }
 
     /// Sends the surface and all of the picture when the size changed, else what changed.
@@ -72,7 +84,7 @@ impl Display {
         let damage = self.viewer.take_damage();
         let left = self.draw(line, &frame, &damage)?;
         self.viewer.give_back(&left);
-        Ok(())
+        self.streams.update(line)
     }
 
     fn replace_surface(&mut self, line: &mut Line<DisplayServer>, frame: &Frame, size: Size) -> Result<(), Close> {
@@ -80,6 +92,7 @@ impl Display {
             return Ok(());
         }
         if self.surface.take().is_some() {
+            self.streams.end_all(line)?;
             send(line, &ServerMessage::SurfaceDestroy(SurfaceDestroy { surface_id: 0 }))?;
         }
         let create = SurfaceCreate {
@@ -114,7 +127,7 @@ impl Display {
             let Some(encoded) = encoder.encode(frame, rect) else { continue };
             let message = draw_copy(&encoded, rect, self.next_image);
             self.next_image += 1;
-            match line.send(&message, Some(encoded.payload)) {
+            match line.send(&message, &[encoded.payload]) {
                 Ok(()) => {}
                 Err(Refused::Hold) => left.add(rect),
                 Err(refused) => return Err(Close::Refused(refused)),
@@ -131,9 +144,20 @@ impl Handler for Display {
         self.update(line)
     }
 
-    fn on_event(&mut self, _line: &mut Line<DisplayServer>, event: DisplayEvent<'_>) -> Result<(), Close> {
+    fn on_event(&mut self, line: &mut Line<DisplayServer>, event: DisplayEvent<'_>) -> Result<(), Close> {
         match event {
             DisplayEvent::Common(Heard::Disconnecting(_)) => Err(Close::Goodbye),
+            DisplayEvent::StreamReport(report) => {
+                self.streams.on_report(&report);
+                Ok(())
+            }
+            DisplayEvent::StreamUndecodable(id) => self.streams.on_undecodable(line, id),
+            DisplayEvent::PreferredVideoCodecs(codecs) => self.streams.on_preferred(line, codecs),
+            DisplayEvent::PreferredCompression(wish) => {
+                self.wish = Some(wish);
+                self.encoder = None;
+                Ok(())
+            }
             _ => Ok(()),
         }
     }
@@ -147,6 +171,7 @@ impl Handler for Display {
     }
 }
 
-fn send(line: &mut Line<DisplayServer>, message: &ServerMessage<'_>) -> Result<(), Close> {
-    line.send(message, None).map_err(Close::Refused)
+/// Says something small that needs no room in the window.
+pub(super) fn send(line: &mut Line<DisplayServer>, message: &ServerMessage<'_>) -> Result<(), Close> {
+    line.send(message, &[]).map_err(Close::Refused)
 }

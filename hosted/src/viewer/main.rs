@@ -1,13 +1,17 @@
-//! The main channel: session, mouse mode, name.
+//! The main channel: session, mouse mode, name, and the wishes that travel as agent messages.
 
+use std::collections::VecDeque;
 use std::rc::Rc;
 
 use sumac_core::channel::main::{MainEvent, MainServer};
 use sumac_core::channel::{Heard, Refused};
 use sumac_core::proto::caps::MainCaps;
-use sumac_core::proto::main::{ChannelId, ChannelsList, Init, MouseMode, MouseModes, Name, ServerMessage, Uuid};
-use sumac_core::wire::Counted;
+use sumac_core::proto::main::{
+    AgentData, AgentToken, ChannelId, ChannelsList, Init, MouseMode, MouseModes, Name, ServerMessage, Uuid,
+};
+use sumac_core::wire::{Counted, Data, Rest};
 
+use super::agent::Agent;
 use super::{CHANNELS, Session};
 use crate::connection::{Close, Handler, Line};
 use crate::server::Engine;
@@ -16,19 +20,49 @@ use crate::server::Engine;
 pub(super) struct Main {
     engine: Rc<Engine>,
     session: Rc<Session>,
+    agent: Agent,
+    /// What the agent says and the client has no tokens for yet.
+    unsaid: VecDeque<Vec<u8>>,
 }
 
+/// Answers of the agent that wait for tokens; a client that asks more without giving any gets none.
+const UNSAID: usize = 16;
 /// Both modes are always there: sources take positions and motion.
 const MOUSE_MODES: MouseModes = MouseModes::CLIENT.union(MouseModes::SERVER);
 
 impl Main {
     pub(super) fn new(engine: Rc<Engine>, session: Rc<Session>) -> Self {
-        Self { engine, session }
+        Self { engine, session, agent: Agent::default(), unsaid: VecDeque::new() }
     }
 
     fn send_channels(line: &mut Line<MainServer>) -> Result<(), Close> {
         let channels = CHANNELS.map(|(kind, id)| ChannelId::new(kind.0, id));
         send(line, &ServerMessage::ChannelsList(ChannelsList { channels: Counted::new(&channels) }))
+    }
+
+    fn on_agent_data(&mut self, line: &mut Line<MainServer>, chunk: &[u8]) -> Result<(), Close> {
+        let heard = self.agent.on_chunk(chunk)?;
+        if let Some(size) = heard.size {
+            self.engine.resize(size);
+        }
+        if let Some(tokens) = heard.tokens {
+            send(line, &ServerMessage::AgentToken(AgentToken { tokens }))?;
+        }
+        if self.unsaid.len() < UNSAID {
+            self.unsaid.extend(heard.answers);
+        }
+        self.send_agent(line)
+    }
+
+    /// Sends what the client has tokens for.
+    fn send_agent(&mut self, line: &mut Line<MainServer>) -> Result<(), Close> {
+        while line.machine.agent_credit() > 0
+            && let Some(chunk) = self.unsaid.pop_front()
+        {
+            let data = Rest(Data::Promised(chunk.len()));
+            line.send(&ServerMessage::AgentData(AgentData { data }), &[chunk.into()]).map_err(Close::Refused)?;
+        }
+        Ok(())
     }
 
     fn send_identity(&self, line: &mut Line<MainServer>) -> Result<(), Close> {
@@ -54,7 +88,7 @@ impl Handler for Main {
             display_channels_hint: 1,
             supported_mouse_modes: MOUSE_MODES.bits().into(),
             current_mouse_mode: self.session.mouse_mode.get().bits().into(),
-            agent_connected: 0,
+            agent_connected: 1,
             agent_tokens: sumac_core::limits::AGENT_TOKENS,
             multi_media_time: line.now().mm_time(),
             ram_hint: 0,
@@ -74,7 +108,14 @@ impl Handler for Main {
                 self.session.ring();
                 send(line, &ServerMessage::MouseMode(MouseMode { supported: MOUSE_MODES, current: mode }))
             }
-            // Migration and the agent have no counterpart here.
+            MainEvent::AgentStarted => {
+                self.unsaid.clear();
+                self.unsaid.extend(self.agent.start().ok());
+                self.send_agent(line)
+            }
+            MainEvent::AgentData(chunk) => self.on_agent_data(line, chunk),
+            MainEvent::AgentTokens => self.send_agent(line),
+            // Nothing migrates to or from this server.
             _ => Ok(()),
         }
     }
@@ -86,5 +127,5 @@ impl Handler for Main {
 
 /// The main channel has no acknowledgement window: a refusal is a mistake of ours.
 fn send(line: &mut Line<MainServer>, message: &ServerMessage<'_>) -> Result<(), Close> {
-    line.send(message, None).map_err(|refused: Refused| Close::Refused(refused))
+    line.send(message, &[]).map_err(|refused: Refused| Close::Refused(refused))
 }

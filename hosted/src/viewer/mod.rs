@@ -1,14 +1,22 @@
 //! A viewer: one session, and a handler for each of its channels.
 
+mod agent;
+mod cursor;
 mod display;
+mod inputs;
 mod main;
 mod picture;
+mod streams;
 
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 
 use sumac_core::channel::Channel;
+use sumac_core::channel::cursor::CursorServer;
+use sumac_core::channel::display::DisplayServer;
 use sumac_core::channel::framing::Framing;
+use sumac_core::channel::inputs::InputsServer;
+use sumac_core::channel::main::MainServer;
 use sumac_core::proto::common::ChannelType;
 use sumac_core::proto::main::MouseModes;
 use tokio::sync::Notify;
@@ -18,7 +26,8 @@ use crate::server::Engine;
 use crate::transport::{Peer, Stream};
 
 /// The channels that a session can link, in the order of CHANNELS_LIST.
-pub(crate) const CHANNELS: [(ChannelType, u8); 1] = [(ChannelType::DISPLAY, 0)];
+pub(crate) const CHANNELS: [(ChannelType, u8); 3] =
+    [(ChannelType::DISPLAY, 0), (ChannelType::INPUTS, 0), (ChannelType::CURSOR, 0)];
 
 /// What the channels of one viewer share.
 pub(crate) struct Session {
@@ -92,7 +101,9 @@ pub(crate) async fn run(engine: &Rc<Engine>, stream: Stream, peer: &Peer, linked
     let context = Context { engine, session: &session, bell: &bell, stream: &stream };
     let close = match kind {
         ChannelType::MAIN => context.main(linked).await,
-        _ => context.display(linked).await,
+        ChannelType::DISPLAY => context.display(linked).await,
+        ChannelType::INPUTS => context.inputs(linked).await,
+        _ => context.cursor(linked).await,
     };
     match close {
         Close::Eof | Close::Goodbye | Close::Ended(_) => {
@@ -116,7 +127,7 @@ struct Context<'e> {
 
 impl Context<'_> {
     async fn main(&self, linked: Linked) -> Close {
-        let machine = sumac_core::channel::main::MainServer::new(linked.opened.negotiated);
+        let machine = MainServer::new(linked.opened.negotiated);
         let handler = main::Main::new(Rc::clone(self.engine), Rc::clone(self.session));
         self.drive(machine, handler, linked).await
     }
@@ -124,14 +135,28 @@ impl Context<'_> {
     async fn display(&self, linked: Linked) -> Close {
         let fds = self.stream.is_unix();
         let now = self.engine.now();
-        let machine = sumac_core::channel::display::DisplayServer::new(linked.opened.negotiated, fds, now);
+        let machine = DisplayServer::new(linked.opened.negotiated, fds, now);
         let handler = display::Display::new(self.engine, Rc::clone(self.session), Rc::clone(self.bell), fds);
+        self.drive(machine, handler, linked).await
+    }
+
+    async fn inputs(&self, linked: Linked) -> Close {
+        let machine = InputsServer::new(linked.opened.negotiated);
+        let handler = inputs::Inputs::new(Rc::clone(self.engine), Rc::clone(self.session), self.bell);
+        self.drive(machine, handler, linked).await
+    }
+
+    async fn cursor(&self, linked: Linked) -> Close {
+        let machine = <CursorServer>::new(linked.opened.negotiated);
+        let handler = cursor::Cursor::new(self.engine, Rc::clone(self.session), self.bell);
         self.drive(machine, handler, linked).await
     }
 
     async fn drive<H: Handler>(&self, machine: H::Machine, mut handler: H, linked: Linked) -> Close {
         let framing = Framing::new(linked.opened.negotiated.mini_header, machine.max_body());
         let mut line = Line::new(machine, self.engine.epoch());
-        drive(self.stream, framing, linked.received, &mut line, &mut handler, self.bell).await
+        let close = drive(self.stream, framing, linked.received, &mut line, &mut handler, self.bell).await;
+        handler.on_close(&mut line);
+        close
     }
 }

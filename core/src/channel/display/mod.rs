@@ -313,6 +313,29 @@ impl DisplayServer {
     }
 }
 
+/// What waits for room in the acknowledgement window: everything that shows something. The rest is
+/// small, and holding it back would only leave the client with surfaces and streams that are gone.
+const fn is_picture(message: &ServerMessage<'_>) -> bool {
+    use ServerMessage as M;
+    !matches!(
+        message,
+        M::Mark(_)
+            | M::SurfaceCreate(_)
+            | M::SurfaceDestroy(_)
+            | M::MonitorsConfig(_)
+            | M::StreamCreate(_)
+            | M::StreamClip(_)
+            | M::StreamDestroy(_)
+            | M::StreamDestroyAll(_)
+            | M::StreamActivateReport(_)
+            | M::InvalList(_)
+            | M::InvalAllPixmaps(_)
+            | M::InvalPalette(_)
+            | M::InvalAllPalettes(_)
+            | M::Common(_)
+    )
+}
+
 impl Channel for DisplayServer {
     type Message<'c> = ServerMessage<'c>;
     type Event<'m> = DisplayEvent<'m>;
@@ -330,7 +353,10 @@ impl Channel for DisplayServer {
 
     fn send(&mut self, _now: Millis, message: &ServerMessage<'_>, out: &mut [u8]) -> Result<Transmit, Refused> {
         self.check(message)?;
-        let transmit = self.common.send_any(message.id(), message.size(), out, |w| message.encode(w))?;
+        if is_picture(message) && !self.common.may_send() {
+            return Err(Refused::Hold);
+        }
+        let transmit = self.common.frame_with(message.id(), message.size(), out, |w| message.encode(w))?;
         self.said(message);
         Ok(transmit)
     }
