@@ -8,6 +8,8 @@ mod firmware;
 #[cfg(test)]
 mod images;
 #[cfg(test)]
+mod machines;
+#[cfg(test)]
 mod peer;
 // What the firmware serves is served on the host too.
 #[cfg(test)]
