@@ -4,6 +4,8 @@
 //! ancillary data, exactly when [`GlScanoutUnix::drm_fourcc`] (one descriptor) or
 //! [`GlScanout2Unix::num_dma_bufs`] (that many) is not 0.
 
+use zerocopy::little_endian::U32;
+
 use crate::limits;
 use crate::wire::{DecodeError, EncodeError, Field, Reader, Sample, Sampler, Writer};
 
@@ -82,17 +84,17 @@ pub struct PerPlane(pub [u32; limits::PLANES]);
 impl Field<'_> for PerPlane {
     const WIRE: &'static str = "u32[4]";
     const MIN: usize = 4 * limits::PLANES;
+    const FIXED: bool = true;
 
+    #[inline]
     fn read(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        let mut planes = Self::default();
-        for plane in &mut planes.0 {
-            *plane = u32::read(r)?;
-        }
-        Ok(planes)
+        let planes: [U32; limits::PLANES] = zerocopy::transmute!(r.array::<{ 4 * limits::PLANES }>()?);
+        Ok(Self(planes.map(U32::get)))
     }
 
+    #[inline]
     fn write(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
-        self.0.iter().try_for_each(|plane| plane.write(w))
+        w.put(zerocopy::IntoBytes::as_bytes(&self.0.map(U32::new)))
     }
 }
 

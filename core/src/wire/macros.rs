@@ -84,6 +84,7 @@ macro_rules! record {
         impl $crate::wire::Field<'_> for $name {
             const WIRE: &'static str = stringify!($name);
             const MIN: usize = size_of::<$name>();
+            const FIXED: bool = true;
             #[inline]
             fn read(r: &mut $crate::wire::Reader<'_>) -> Result<Self, $crate::wire::DecodeError> {
                 let bytes: [u8; size_of::<$name>()] = r.array()?;
@@ -145,6 +146,7 @@ macro_rules! open_enum {
         impl $crate::wire::Field<'_> for $name {
             const WIRE: &'static str = concat!(stringify!($t), " ", stringify!($name));
             const MIN: usize = size_of::<$t>();
+            const FIXED: bool = true;
             #[inline]
             fn read(r: &mut $crate::wire::Reader<'_>) -> Result<Self, $crate::wire::DecodeError> {
                 <$t as $crate::wire::Field<'_>>::read(r).map(Self)
@@ -188,6 +190,7 @@ macro_rules! flags {
         impl $crate::wire::Field<'_> for $name {
             const WIRE: &'static str = concat!(stringify!($t), " flags ", stringify!($name));
             const MIN: usize = size_of::<$t>();
+            const FIXED: bool = true;
             #[inline]
             fn read(r: &mut $crate::wire::Reader<'_>) -> Result<Self, $crate::wire::DecodeError> {
                 <$t as $crate::wire::Field<'_>>::read(r).map(Self::from_bits_retain)
@@ -242,14 +245,29 @@ macro_rules! fields {
         $($imp)* $crate::wire::Field<$lt> for $($ty)* {
             const WIRE: &'static str = stringify!($name);
             const MIN: usize = 0usize $(.saturating_add(<$t as $crate::wire::Field<$lt>>::MIN))*;
+            const FIXED: bool = true $(&& <$t as $crate::wire::Field<$lt>>::FIXED)*;
             #[inline]
             fn read(_r: &mut $crate::wire::Reader<$lt>) -> Result<Self, $crate::wire::DecodeError> {
+                if Self::FIXED {
+                    return match _r.window(Self::MIN) {
+                        Some(mut _r) => Ok(Self { $($f: $crate::wire::Field::read(&mut _r)?),* }),
+                        None => Err(_r.short_of(&[$((
+                            concat!(stringify!($name), ".", stringify!($f)),
+                            <$t as $crate::wire::Field<$lt>>::MIN,
+                        )),*])),
+                    };
+                }
                 $(let $f = <$t as $crate::wire::Field<$lt>>::read(_r)
                     .map_err(|e| e.at(concat!(stringify!($name), ".", stringify!($f))))?;)*
                 Ok(Self { $($f),* })
             }
             #[inline]
             fn write(&self, _w: &mut $crate::wire::Writer<'_>) -> Result<(), $crate::wire::EncodeError> {
+                if Self::FIXED {
+                    let mut _w = _w.window(Self::MIN)?;
+                    $($crate::wire::Field::write(&self.$f, &mut _w)?;)*
+                    return Ok(());
+                }
                 $($crate::wire::Field::write(&self.$f, _w)?;)*
                 Ok(())
             }

@@ -15,6 +15,7 @@ pub struct Writer<'o> {
 
 impl<'o> Writer<'o> {
     /// Starts at the beginning of `out`.
+    #[inline]
     pub const fn new(out: &'o mut [u8]) -> Self {
         Self { out, pos: 0, promised: 0 }
     }
@@ -23,23 +24,35 @@ impl<'o> Writer<'o> {
     ///
     /// # Errors
     /// `NoSpace`; `PromiseNotLast` once something was promised.
+    #[inline]
     pub fn put(&mut self, bytes: &[u8]) -> Result<(), EncodeError> {
-        if self.promised != 0 && !bytes.is_empty() {
-            return Err(EncodeError::PromiseNotLast);
-        }
-        let left = self.out.len().saturating_sub(self.pos);
-        let end = self.pos.saturating_add(bytes.len());
+        self.room(bytes.len())?.copy_from_slice(bytes);
+        Ok(())
+    }
+
+    /// The next `n` bytes for fields without pointers or promises, so that one look at the room does
+    /// for all of them.
+    #[inline]
+    pub(crate) fn window(&mut self, n: usize) -> Result<Writer<'_>, EncodeError> {
+        self.room(n).map(Writer::new)
+    }
+
+    /// The next `n` bytes.
+    #[inline]
+    fn room(&mut self, n: usize) -> Result<&mut [u8], EncodeError> {
+        let end = self.pos.saturating_add(n);
+        let (left, promised) = (self.out.len().saturating_sub(self.pos), self.promised != 0);
         match self.out.get_mut(self.pos..end) {
-            Some(room) => {
-                room.copy_from_slice(bytes);
+            Some(room) if !promised || n == 0 => {
                 self.pos = end;
-                Ok(())
+                Ok(room)
             }
-            None => Err(EncodeError::NoSpace { needed: bytes.len(), left }),
+            _ => Err(refused(n, left, promised)),
         }
     }
 
     /// Writes a pointer's value over its place, once its target's place is known.
+    #[inline]
     pub(crate) fn patch_u32(&mut self, at: usize, value: u32) {
         if let Some(room) = self.out.get_mut(at..at.saturating_add(4)) {
             room.copy_from_slice(&value.to_le_bytes());
@@ -59,6 +72,7 @@ impl<'o> Writer<'o> {
     }
 
     /// Bytes written so far; where the next byte goes.
+    #[inline]
     #[must_use]
     pub const fn position(&self) -> usize {
         self.pos
@@ -75,4 +89,11 @@ impl<'o> Writer<'o> {
     pub fn written(&self) -> &[u8] {
         self.out.get(..self.pos).unwrap_or_default()
     }
+}
+
+/// Why there is no room for `needed` bytes.
+#[cold]
+#[inline(never)]
+const fn refused(needed: usize, left: usize, promised: bool) -> EncodeError {
+    if promised && needed != 0 { EncodeError::PromiseNotLast } else { EncodeError::NoSpace { needed, left } }
 }
