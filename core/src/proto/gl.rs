@@ -7,7 +7,7 @@
 use zerocopy::little_endian::U32;
 
 use crate::limits;
-use crate::wire::{DecodeError, EncodeError, Field, Reader, Sample, Sampler, Writer};
+use crate::wire::{DecodeError, DecodeErrorKind, EncodeError, Field, Reader, Sample, Sampler, Writer, to_u32};
 
 flags! {
     /// How a scanout lies.
@@ -75,6 +75,24 @@ message! {
 message! {
     /// SPICE_MSGC_DISPLAY_GL_DRAW_DONE: the outstanding [`GlDraw`] has been shown.
     104 pub struct GlDrawDone {}
+}
+
+impl GlScanout2Unix {
+    /// Offset and stride of each plane in use.
+    ///
+    /// # Errors
+    /// When there are more planes or buffers than [`limits::PLANES`].
+    pub fn planes(&self) -> Result<impl Iterator<Item = (u32, u32)>, DecodeError> {
+        for (count, at) in
+            [(self.num_planes, "GlScanout2Unix.num_planes"), (self.num_dma_bufs, "GlScanout2Unix.num_dma_bufs")]
+        {
+            if usize::from(count) > limits::PLANES {
+                let kind = DecodeErrorKind::TooMany { count: count.into(), max: to_u32(limits::PLANES) };
+                return Err(DecodeError::new(kind).at(at));
+            }
+        }
+        Ok(self.offset.0.into_iter().zip(self.stride.0).take(usize::from(self.num_planes)))
+    }
 }
 
 /// A number for each plane: four `u32`, unused ones 0.

@@ -142,3 +142,67 @@ impl<'a> Reader<'a> {
         DecodeError::new(DecodeErrorKind::Offset { offset, len: self.body.len() })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Reader;
+    use crate::wire::{DecodeError, DecodeErrorKind as Kind, Field};
+
+    fn kind<T>(result: Result<T, DecodeError>) -> Option<Kind> {
+        result.err().map(|e| e.kind)
+    }
+
+    #[test]
+    fn it_reads_up_to_the_end_and_not_beyond() {
+        let mut r = Reader::new(&[1, 2, 3, 4, 5]);
+        assert_eq!(r.array(), Ok([1, 2]));
+        assert_eq!(kind(r.array::<4>()), Some(Kind::Short { needed: 4, got: 3 }));
+        assert_eq!(kind(r.take(usize::MAX)), Some(Kind::Short { needed: usize::MAX, got: 3 }));
+        assert_eq!((r.position(), r.left()), (2, 3), "a read that fails takes nothing");
+        assert_eq!(r.take(3), Ok(&[3, 4, 5][..]));
+        assert_eq!((r.take(0), r.rest(), r.trailing()), (Ok(&[][..]), &[][..], 0));
+    }
+
+    #[test]
+    fn pointers_lead_forward_and_inside() {
+        let body = [0, 1, 2, 3, 4, 5, 6, 7];
+        let mut r = Reader::new(&body);
+        r.take(4).unwrap();
+        assert_eq!(r.follow(4, u16::read), Ok(0x0504));
+        assert_eq!((r.position(), r.trailing()), (4, 2), "what a target used is not trailing");
+        for offset in [0, 3, 9, u32::MAX] {
+            assert_eq!(kind(r.follow(offset, u8::read)), Some(Kind::Offset { offset, len: 8 }));
+        }
+        assert_eq!(r.follow(8, |r| Ok(r.left())), Ok(0), "just behind the end there is nothing, but it is a place");
+        assert_eq!(kind(r.follow(7, u16::read)), Some(Kind::Short { needed: 2, got: 1 }));
+    }
+
+    #[test]
+    fn targets_may_share_bytes_and_lie_in_any_order() {
+        let body = [9; 8];
+        let mut r = Reader::new(&body);
+        r.take(2).unwrap();
+        for offset in [6, 2, 6] {
+            r.follow(offset, u16::read).unwrap();
+        }
+        assert_eq!(r.trailing(), 0);
+    }
+
+    #[test]
+    fn a_target_s_own_pointers_lead_forward_from_there() {
+        let body = [4, 0, 0, 0, 3, 0, 0, 0, 1];
+        let mut r = Reader::new(&body);
+        let back = r.follow(4, |r| {
+            let offset = u32::read(r)?;
+            r.follow(offset, u8::read)
+        });
+        assert_eq!(kind(back), Some(Kind::Offset { offset: 3, len: 9 }));
+    }
+
+    #[test]
+    fn fixed_fields_name_the_one_that_is_cut() {
+        let r = Reader::new(&[0; 5]);
+        let short = r.short_of(&[("T.a", 4), ("T.b", 4), ("T.c", 1)]);
+        assert_eq!(short, DecodeError { at: "T.b", kind: Kind::Short { needed: 4, got: 1 } });
+    }
+}

@@ -54,7 +54,8 @@ impl<'o> Writer<'o> {
     /// Writes a pointer's value over its place, once its target's place is known.
     #[inline]
     pub(crate) fn patch_u32(&mut self, at: usize, value: u32) {
-        if let Some(room) = self.out.get_mut(at..at.saturating_add(4)) {
+        let written = self.out.get_mut(..self.pos).unwrap_or_default();
+        if let Some(room) = written.get_mut(at..at.saturating_add(4)) {
             room.copy_from_slice(&value.to_le_bytes());
         }
     }
@@ -96,4 +97,43 @@ impl<'o> Writer<'o> {
 #[inline(never)]
 const fn refused(needed: usize, left: usize, promised: bool) -> EncodeError {
     if promised && needed != 0 { EncodeError::PromiseNotLast } else { EncodeError::NoSpace { needed, left } }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Writer;
+    use crate::wire::EncodeError;
+
+    #[test]
+    fn it_writes_up_to_the_end_and_not_beyond() {
+        let mut out = [0xee; 4];
+        let mut w = Writer::new(&mut out);
+        assert_eq!(w.put(&[1, 2, 3]), Ok(()));
+        assert_eq!(w.put(&[4, 5]), Err(EncodeError::NoSpace { needed: 2, left: 1 }));
+        assert_eq!((w.position(), w.written()), (3, &[1, 2, 3][..]), "a write that fails writes nothing");
+        assert_eq!((w.put(&[4]), w.put(&[])), (Ok(()), Ok(())));
+        assert_eq!(w.put(&[5]), Err(EncodeError::NoSpace { needed: 1, left: 0 }));
+    }
+
+    #[test]
+    fn what_is_promised_is_the_end() {
+        let mut out = [0; 4];
+        let mut w = Writer::new(&mut out);
+        assert_eq!((w.promise(0), w.put(&[1]), w.promise(9)), (Ok(()), Ok(()), Ok(())), "nothing promises nothing");
+        assert_eq!((w.put(&[]), w.put(&[2])), (Ok(()), Err(EncodeError::PromiseNotLast)));
+        assert_eq!(w.promise(1), Err(EncodeError::PromiseNotLast));
+        assert_eq!(w.window(1).err(), Some(EncodeError::PromiseNotLast));
+        assert_eq!((w.position(), w.promised()), (1, 9));
+    }
+
+    #[test]
+    fn a_pointer_outside_of_what_is_written_is_not_set() {
+        let mut out = [0xee; 6];
+        let mut w = Writer::new(&mut out);
+        w.put(&[0; 4]).unwrap();
+        w.patch_u32(0, 0x0403_0201);
+        w.patch_u32(3, 0xdead_beef);
+        w.patch_u32(usize::MAX, 0xdead_beef);
+        assert_eq!(out, [1, 2, 3, 4, 0xee, 0xee]);
+    }
 }
