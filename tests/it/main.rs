@@ -16,4 +16,6 @@ mod peer;
 #[path = "../firmware/src/session.rs"]
 mod session;
 #[cfg(test)]
+mod map;
+#[cfg(test)]
 mod vectors;

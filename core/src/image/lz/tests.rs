@@ -54,7 +54,7 @@ fn by_hand(format: PixelFormat, width: u32, tokens: &[u8]) -> Vec<u8> {
 #[test]
 fn a_decoded_picture_is_the_encoded_one() {
     let sides: &[_] = if cfg!(miri) { &[(9, 5)] } else { &[(1, 1), (1, 9), (3, 3), (7, 300), (301, 83)] };
-    for content in Content::ALL {
+    for content in Content::ALL.into_iter().step_by(if cfg!(miri) { 3 } else { 1 }) {
         for format in FORMATS {
             for &(width, height) in sides {
                 let mut bytes = picture(content, format, width, height);
