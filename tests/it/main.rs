@@ -13,9 +13,9 @@ mod machines;
 mod peer;
 // What the firmware serves is served on the host too.
 #[cfg(test)]
+mod map;
+#[cfg(test)]
 #[path = "../firmware/src/session.rs"]
 mod session;
-#[cfg(test)]
-mod map;
 #[cfg(test)]
 mod vectors;

@@ -127,7 +127,8 @@ fn core_names_neither_std_nor_alloc() {
     let tests: Vec<_> = files.iter().flat_map(|file| test_modules(file, &read(file))).collect();
     assert!(tests.iter().any(|t| t == "core/src/link/tests"), "{tests:?}");
     let outside = files.iter().filter(|file| {
-        let in_folder = |test: &String| file.strip_prefix(test.as_str()).is_some_and(|rest| rest.starts_with(['/', '.']));
+        let in_folder =
+            |test: &String| file.strip_prefix(test.as_str()).is_some_and(|rest| rest.starts_with(['/', '.']));
         !tests.iter().any(in_folder)
     });
     let mut seen = 0;
