@@ -8,7 +8,7 @@ mod firmware;
 #[cfg(test)]
 mod images;
 #[cfg(test)]
-mod machines;
+mod interop;
 #[cfg(test)]
 mod peer;
 // What the firmware serves is served on the host too.

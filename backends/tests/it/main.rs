@@ -11,5 +11,4 @@ mod decode;
 #[allow(unsafe_code, reason = "ioctls and mmap")]
 mod dmabuf;
 mod software;
-mod vaapi;
 mod vicodec;

@@ -25,7 +25,6 @@
 
 mod client;
 mod closed;
-mod host;
 mod policy;
 mod sasl;
 mod server;
@@ -34,9 +33,8 @@ mod tests;
 
 pub use client::{ClientConfig, ClientLink, ClientQuestion};
 pub use closed::LinkClosed;
-pub use host::{Admission, Auth, Question, SaslStep, ServerConfig, Verdict, Wanted};
 pub use policy::{Policy, Security};
-pub use server::ServerLink;
+pub use server::{Admission, Auth, Question, SaslStep, ServerConfig, ServerLink, Verdict, Wanted};
 
 use crate::channel::Negotiated;
 use crate::proto::caps::CommonCaps;

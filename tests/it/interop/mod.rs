@@ -1,0 +1,9 @@
+//! Real clients against the `sumac` binary: spice-gtk's tools, its library through GObject
+//! introspection, and remote-viewer. What is not installed skips its tests with a line each.
+
+mod input;
+mod picture;
+mod pictures;
+mod programs;
+mod recorded_anew;
+mod slow_viewer;

@@ -1,0 +1,53 @@
+//! The picture that a client shows is the picture of the source, pixel for pixel.
+
+use std::process::{Command, Stdio};
+
+use super::picture::{Picture, same_picture};
+use super::programs::{Client, Display, Program, Sumac, VV_FILE, needs, until};
+
+#[test]
+fn spicy_screenshot_sees_the_reference_over_tcp_and_unix() {
+    needs!("spicy_screenshot_sees_the_reference_over_tcp_and_unix": "spicy-screenshot");
+    for size in ["640x480", "333x217"] {
+        let sumac = Sumac::start(&["--freeze", "--size", size]);
+        let reference = Picture::read_png(&sumac.dir().join("ref.png"));
+        for uri in [sumac.tcp_uri(), sumac.unix_uri()] {
+            let out = sumac.dir().join("shot.ppm");
+            let mut command = Command::new("spicy-screenshot");
+            command.arg(format!("--uri={uri}")).arg(format!("--out-file={}", out.display()));
+            assert!(Program::start(&mut command).ends_well(), "{uri}");
+            let shot = Picture::read_ppm(&out);
+            std::fs::remove_file(&out).unwrap();
+            assert_eq!((shot.width, shot.height), (reference.width, reference.height), "{uri}");
+            assert_eq!(shot.difference(&reference), 0, "{uri}, {size}: pixels that differ");
+        }
+    }
+}
+
+#[test]
+fn a_gobject_client_sees_the_reference_over_tcp_and_unix() {
+    needs!("a_gobject_client_sees_the_reference_over_tcp_and_unix": "gi");
+    let sumac = Sumac::start(&["--freeze", "--size", "640x480"]);
+    for uri in [sumac.tcp_uri(), sumac.unix_uri()] {
+        let shown = same_picture(&mut Client::connect(&uri), &sumac);
+        assert_eq!((shown.width, shown.height), (640, 480), "{uri}");
+    }
+}
+
+/// The viewer draws the desktop in its window unscaled; the desktop is smaller than the screen.
+#[test]
+fn remote_viewer_shows_the_reference_from_a_connection_file() {
+    needs!("remote_viewer_shows_the_reference_from_a_connection_file": "remote-viewer", "Xvfb", "import");
+    let sumac = Sumac::start(&["--freeze", "--size", "640x480"]);
+    let display = Display::start();
+    let mut command = Command::new("remote-viewer");
+    command.arg(sumac.dir().join(VV_FILE)).env("DISPLAY", &display.name).env("HOME", sumac.dir());
+    let _viewer = Program::start(command.stderr(Stdio::null()));
+    let shot = sumac.dir().join("screen.ppm");
+    until("the desktop on the viewer's screen", || {
+        let mut import = Command::new("import");
+        import.args(["-window", "root", "-depth", "8"]).arg(&shot).env("DISPLAY", &display.name);
+        assert!(import.status().unwrap().success());
+        Picture::of_server(&sumac).position_in(&Picture::read_ppm(&shot)).is_some()
+    });
+}

@@ -1,0 +1,245 @@
+//! Processes that cannot outlive their test: the server, clients, an X display.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::{LazyLock, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+/// Longer than anything here takes, on a busy machine too; a test that hangs fails.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Says why a test does not run, and returns from it, unless all these programs are installed.
+macro_rules! needs {
+    ($test:literal: $($program:literal),+) => {
+        if let Some(missing) = $crate::interop::programs::missing(&[$($program),+]) {
+            println!("SKIPPED: {}: no {missing} here", $test);
+            return;
+        }
+    };
+}
+pub(crate) use needs;
+
+/// The first of `names` that cannot be run. `gi` stands for what the GObject client imports.
+pub(crate) fn missing(names: &[&'static str]) -> Option<&'static str> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let there = |name: &str| match name {
+        "gi" => gi_is_there(),
+        name => std::env::split_paths(&path).any(|folder| folder.join(name).is_file()),
+    };
+    names.iter().copied().find(|name| !there(name))
+}
+
+fn gi_is_there() -> bool {
+    let import = "import gi; gi.require_version('SpiceClientGLib', '2.0'); from gi.repository import SpiceClientGLib";
+    let python = Command::new("/usr/bin/python3").args(["-c", import]).stderr(Stdio::null()).status();
+    python.is_ok_and(|status| status.success())
+}
+
+/// A file of `tests/tools`.
+pub(crate) fn tool(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tools").join(name)
+}
+
+/// Waits for something that another process does.
+pub(crate) fn until(what: &str, mut done: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !done() {
+        assert!(start.elapsed() < PATIENCE, "waited in vain: {what}");
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// A running program whose standard output is read line by line; killed when dropped.
+pub(crate) struct Program {
+    child: Child,
+    lines: Receiver<String>,
+    seen: Vec<String>,
+    /// Where in `seen` the lines since the last [`Self::say`] begin.
+    since: usize,
+}
+
+impl Program {
+    pub(crate) fn start(command: &mut Command) -> Self {
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap_or_else(|e| panic!("{command:?}: {e}"));
+        let out = BufReader::new(child.stdout.take().unwrap());
+        let (sender, lines) = channel();
+        thread::spawn(move || out.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
+        Self { child, lines, seen: Vec::new(), since: 0 }
+    }
+
+    /// Writes a line to its standard input; what it wrote before counts no more.
+    pub(crate) fn say(&mut self, line: &str) {
+        self.seen.extend(self.lines.try_iter());
+        self.since = self.seen.len();
+        let input = self.child.stdin.as_mut().unwrap();
+        input.write_all(format!("{line}\n").as_bytes()).unwrap();
+    }
+
+    /// Waits for a line that holds `part`, written since the last [`Self::say`].
+    pub(crate) fn line(&mut self, part: &str) -> String {
+        let deadline = Instant::now() + PATIENCE;
+        let mut next = self.since;
+        loop {
+            if let Some(line) = self.seen[next..].iter().find(|line| line.contains(part)) {
+                return line.clone();
+            }
+            next = self.seen.len();
+            match self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                Ok(line) => self.seen.push(line),
+                Err(RecvTimeoutError::Timeout) => panic!("no line with {part:?} in {:#?}", self.seen),
+                Err(RecvTimeoutError::Disconnected) => panic!("ended without {part:?}: {:#?}", self.seen),
+            }
+        }
+    }
+
+    /// How many lines with `part` it has written by now.
+    pub(crate) fn count(&mut self, part: &str) -> usize {
+        self.seen.extend(self.lines.try_iter());
+        self.seen.iter().filter(|line| line.contains(part)).count()
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// Waits for its end; whether it ended well.
+    pub(crate) fn ends_well(&mut self) -> bool {
+        let mut status = None;
+        until("a program's end", || {
+            status = self.child.try_wait().unwrap();
+            status.is_some()
+        });
+        status.is_some_and(|status| status.success())
+    }
+
+    /// A figure of `/proc/PID/status`, in KiB.
+    pub(crate) fn memory_kib(&self, name: &str) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        line.and_then(|text| text.trim().trim_end_matches(" kB").parse().ok()).unwrap()
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        // Fails only when it is gone already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// An X server without a screen that anybody sees.
+pub(crate) struct Display {
+    _server: Program,
+    /// What DISPLAY is set to for it.
+    pub(crate) name: String,
+}
+
+impl Display {
+    pub(crate) fn start() -> Self {
+        let mut command = Command::new("Xvfb");
+        command.args(["-displayfd", "1", "-screen", "0", "1024x768x24", "-nolisten", "tcp"]);
+        let mut server = Program::start(command.stderr(Stdio::null()));
+        let number = server.line("");
+        Self { _server: server, name: format!(":{number}") }
+    }
+}
+
+/// The server's connection file, in its folder.
+pub(crate) const VV_FILE: &str = "desktop.vv";
+
+/// A running `sumac serve` in a folder of its own, without a password unless the options say so.
+pub(crate) struct Sumac {
+    pub(crate) program: Program,
+    ready: String,
+    dir: TempDir,
+}
+
+impl Sumac {
+    /// Starts it on a TCP port and a UNIX socket, with `--write-ref ref.png`.
+    pub(crate) fn start(options: &[&str]) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let err = std::fs::File::create(dir.path().join("stderr")).unwrap();
+        let mut command = Command::new(sumac_binary());
+        command.current_dir(dir.path()).stderr(err);
+        command.args(["serve", "--port", "0", "--unix", "unix.sock", "--vv", VV_FILE, "--write-ref", "ref.png"]);
+        let mut program = Program::start(command.arg("--disable-ticketing").args(options));
+        let ready = program.line("ready");
+        Self { program, ready, dir }
+    }
+
+    pub(crate) fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    pub(crate) fn tcp_uri(&self) -> String {
+        let port = self.ready.split(' ').find_map(|word| word.strip_prefix("port=")).unwrap();
+        format!("spice://127.0.0.1:{port}")
+    }
+
+    pub(crate) fn unix_uri(&self) -> String {
+        format!("spice+unix://{}", self.dir().join("unix.sock").display())
+    }
+
+    /// What it logged so far.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(self.dir().join("stderr")).unwrap()
+    }
+}
+
+/// The binary of the run's own profile and target folder. `CARGO_BIN_EXE_…` names binaries of the
+/// same package only, so cargo is asked to build it, once; nothing is done when it is fresh.
+fn sumac_binary() -> &'static Path {
+    static BINARY: LazyLock<PathBuf> = LazyLock::new(|| {
+        // TARGET/PROFILE/deps/it-HASH
+        let own = std::env::current_exe().unwrap();
+        let folder = own.ancestors().nth(2).unwrap();
+        let profile = match folder.file_name().unwrap().to_str().unwrap() {
+            "debug" => "dev",
+            other => other,
+        };
+        let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        cargo.args(["build", "-q", "-p", "sumac", "--bin", "sumac", "--profile", profile, "--target-dir"]);
+        let status = cargo.arg(folder.parent().unwrap()).current_dir(env!("CARGO_MANIFEST_DIR")).status();
+        assert!(status.unwrap().success(), "building sumac");
+        folder.join("sumac")
+    });
+    // Several tests may come here at once; a panic of the first must not hide behind the others'.
+    static BUILDING: Mutex<()> = Mutex::new(());
+    let _one = BUILDING.lock().unwrap();
+    &BINARY
+}
+
+/// `spice-client.py`, connected: what it can do and says stands at its top.
+pub(crate) struct Client(pub(crate) Program);
+
+impl Client {
+    /// Connects and waits for the first picture and for the keyboard.
+    pub(crate) fn connect(uri: &str) -> Self {
+        let mut client = Self(Program::start(Command::new(tool("spice-client.py")).arg(uri)));
+        client.event("\"mark\"");
+        client.event("\"open\", \"channel\": \"inputs\"");
+        client
+    }
+
+    /// Waits for an event since the last command; `text` is the value of `event` in quotes and
+    /// what follows it.
+    pub(crate) fn event(&mut self, text: &str) -> String {
+        self.0.line(&format!("\"event\": {text}"))
+    }
+
+    /// Gives a command and waits until it is done.
+    pub(crate) fn does(&mut self, command: &str) {
+        self.0.say(command);
+        let name = command.split(' ').next().unwrap();
+        let line = self.0.line(&format!("\"command\": \"{name}\""));
+        assert!(line.contains("\"done\""), "{line}");
+    }
+}
