@@ -278,6 +278,21 @@ impl Tuning {
     }
 }
 
+impl Tuning {
+    /// The bitrate to tell a device; a quality is turned into one where nothing finer can be told.
+    pub(crate) fn bits(&self, pixels: u32) -> u32 {
+        match self.rate {
+            Rate::Bitrate(bits) => bits,
+            // A tenth of a bit per pixel at 75, doubled by every 12 above: H.264's usual slope.
+            Rate::Quality(quality) => {
+                let per_pixel = 0.1 * ((f32::from(quality) - 75.0) / 12.0).exp2();
+                // `as` saturates.
+                (per_pixel * pixels as f32 * self.fps as f32) as u32
+            }
+        }
+    }
+}
+
 impl Codec {
     /// All of them, in the order of preference for a screen.
     pub const ALL: [Self; 6] = [Self::H264, Self::Hevc, Self::Vp9, Self::Vp8, Self::Mjpeg, Self::Fwht];

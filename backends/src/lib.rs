@@ -29,6 +29,7 @@ pub mod registry;
 pub mod scripted;
 pub mod software;
 pub mod v4l2;
+pub mod vaapi;
 
 pub use buffer::Buffer;
 pub use dmabuf::{Dmabuf, Plane};

@@ -25,7 +25,8 @@ pub struct Offer {
     pub max: (u32, u32),
     /// Formats of frames that it takes.
     pub formats: Vec<Fourcc>,
-    /// Format modifiers of dmabufs that it takes.
+    /// Format modifiers of dmabufs that it takes; empty where only the device can tell, for each
+    /// dmabuf.
     pub modifiers: Vec<u64>,
     /// How it can be told what to aim at.
     pub rate_control: Vec<RateControl>,

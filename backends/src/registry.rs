@@ -5,7 +5,7 @@ use crate::{Backend, Codec, Offer, Report, encoder::UnknownCodec};
 
 /// All backends of this build, the preferred ones first: what costs the processor least.
 pub fn backends() -> &'static [&'static dyn Backend] {
-    &[&crate::v4l2::V4l2, &crate::software::Software]
+    &[&crate::vaapi::Vaapi, &crate::v4l2::V4l2, &crate::software::Software]
 }
 
 /// What all backends report, in the same order.

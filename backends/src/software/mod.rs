@@ -10,13 +10,14 @@ mod h264;
 pub mod jpeg;
 mod mjpeg;
 mod pixels;
+mod vpx;
 mod yuv420;
 
 pub use jpeg::Jpeg;
 
 const NAME: &str = "software";
 
-/// MJPEG and H.264 on the processor.
+/// MJPEG and H.264 on the processor; VP8 and VP9 where libvpx is installed.
 #[derive(Debug)]
 pub struct Software;
 
@@ -26,7 +27,8 @@ impl Backend for Software {
     }
 
     fn probe(&self) -> Vec<Report> {
-        let encoders = vec![h264::offer(), mjpeg::offer()];
+        let mut encoders = vec![h264::offer(), mjpeg::offer()];
+        encoders.extend(vpx::offers());
         vec![Report { backend: NAME, device: None, encoders: Ok(encoders) }]
     }
 
@@ -35,6 +37,7 @@ impl Backend for Software {
         match want.codec {
             Codec::Mjpeg => Ok(Inline::boxed(want, mjpeg::Mjpeg::open(want)?)),
             Codec::H264 => Ok(Inline::boxed(want, h264::H264::open(want)?)),
+            Codec::Vp8 | Codec::Vp9 => Ok(Inline::boxed(want, vpx::Vpx::open(want)?)),
             codec => Err(BackendError::Unsupported { backend: NAME, what: codec.to_string() }),
         }
     }

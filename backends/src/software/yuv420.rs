@@ -1,9 +1,19 @@
-//! BGRX to planar 4:2:0 in BT.709, limited range.
+//! BGRX to planar 4:2:0 in limited range.
 use yuv::{BufferStoreMut, YuvConversionMode, YuvPlanarImageMut, YuvRange, YuvStandardMatrix};
 
 use crate::BackendError;
 
 use super::pixels::Rows;
+
+/// How colours become numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Matrix {
+    /// ITU-R BT.709, what all streams say that can say it.
+    #[default]
+    Bt709,
+    /// ITU-R BT.601, what VP8 is.
+    Bt601,
+}
 
 /// A picture of even size in three planes; where it is larger than its source, the source's last
 /// column and row are repeated.
@@ -13,6 +23,7 @@ pub(super) struct Yuv420 {
     pub(super) width: u32,
     /// Rows of luma.
     pub(super) height: u32,
+    matrix: Matrix,
     planes: [Vec<u8>; 3],
     /// The last rows of a source, without padding.
     tail: Vec<u8>,
@@ -27,9 +38,9 @@ pub(super) struct PlaneRef<'a> {
 
 impl Yuv420 {
     /// Room for a picture of `width` by `height`, both even.
-    pub(super) fn new(width: u32, height: u32) -> Self {
+    pub(super) fn new(width: u32, height: u32, matrix: Matrix) -> Self {
         let luma = width as usize * height as usize;
-        Self { width, height, planes: [vec![0; luma], vec![0; luma / 4], vec![0; luma / 4]], tail: Vec::new() }
+        Self { width, height, matrix, planes: [vec![0; luma], vec![0; luma / 4], vec![0; luma / 4]], tail: Vec::new() }
     }
 
     /// Converts a source that is not larger.
@@ -75,7 +86,11 @@ impl Yuv420 {
             height,
         };
         let stride = u32::try_from(rows.stride).map_err(|e| failed(e.to_string()))?;
-        let (range, matrix) = (YuvRange::Limited, YuvStandardMatrix::Bt709);
+        let range = YuvRange::Limited;
+        let matrix = match self.matrix {
+            Matrix::Bt709 => YuvStandardMatrix::Bt709,
+            Matrix::Bt601 => YuvStandardMatrix::Bt601,
+        };
         yuv::bgra_to_yuv420(&mut image, rows.bytes, stride, range, matrix, YuvConversionMode::Balanced)
             .map_err(|e| failed(e.to_string()))
     }
@@ -108,7 +123,7 @@ mod tests {
 
     fn convert(bgr: [u8; 3], width: u32, height: u32, coded: (u32, u32)) -> Yuv420 {
         let bytes = [bgr[0], bgr[1], bgr[2], 0xff].repeat((width * height) as usize);
-        let mut to = Yuv420::new(coded.0, coded.1);
+        let mut to = Yuv420::new(coded.0, coded.1, Matrix::Bt709);
         to.convert(Rows { bytes: &bytes, stride: width as usize * 4 }, width, height).unwrap();
         to
     }
@@ -148,7 +163,7 @@ mod tests {
             for row in bytes.chunks_mut(20) {
                 row[..12].fill(255);
             }
-            let mut to = Yuv420::new(4, 6);
+            let mut to = Yuv420::new(4, 6, Matrix::Bt601);
             to.convert(Rows { bytes: &bytes, stride: 20 }, 3, height).unwrap();
             for (plane, value) in to.planes().iter().zip([235, 128, 128]) {
                 assert!(plane.bytes.iter().all(|b| *b == value), "{height} rows: {:?}", plane.bytes);
@@ -160,7 +175,7 @@ mod tests {
     fn rows_keep_their_place() {
         let row = |v: u8| [v, v, v, 0].repeat(3);
         let bytes = [row(0), row(0), row(255)].concat();
-        let mut to = Yuv420::new(4, 4);
+        let mut to = Yuv420::new(4, 4, Matrix::Bt709);
         to.convert(Rows { bytes: &bytes, stride: 12 }, 3, 3).unwrap();
         assert_eq!(to.planes()[0].bytes, [[16; 4], [16; 4], [235; 4], [235; 4]].concat());
     }

@@ -1,6 +1,6 @@
 //! The controls of an encoder, each set only where the driver has it, and what steers its rate.
 use crate::{
-    Codec, Rate, Tuning,
+    Codec, Rate, Tuning, bitstream,
     rate::{Quantiser, Scale},
 };
 
@@ -42,18 +42,8 @@ const GOP: i32 = i32::MAX;
 /// every decoder takes, then what compresses better.
 const H264_PROFILES: [(u32, &str); 4] = [(1, "constrained-baseline"), (0, "baseline"), (4, "high"), (2, "main")];
 
-/// H.264 levels by macroblocks per picture and per second (ITU-T H.264, table A-1), with their
-/// number in `v4l2_mpeg_video_h264_level`.
-const H264_LEVELS: [(u64, u64, i32); 8] = [
-    (396, 11_880, 5),
-    (1_620, 40_500, 8),
-    (3_600, 108_000, 9),
-    (8_192, 245_760, 11),
-    (8_704, 522_240, 13),
-    (22_080, 589_824, 14),
-    (36_864, 983_040, 15),
-    (36_864, 2_073_600, 16),
-];
+/// H.264 levels by `level_idc`, with their number in `v4l2_mpeg_video_h264_level`.
+const H264_LEVELS: [(u8, i32); 8] = [(20, 5), (30, 8), (31, 9), (40, 11), (42, 13), (50, 14), (51, 15), (52, 16)];
 
 /// Sets a control if the driver has it, to the nearest value that it takes. Whether it did.
 pub(super) fn set(device: &mut impl Device, id: u32, value: i32) -> Answer<bool> {
@@ -84,10 +74,9 @@ pub(super) fn prepare(device: &mut impl Device, codec: Codec, (width, height): (
         if let Some((profile, _)) = H264_PROFILES.iter().find(|(p, _)| device.menu_has(H264_PROFILE, *p)) {
             suggest(device, H264_PROFILE, profile.cast_signed());
         }
-        let blocks = u64::from(width.div_ceil(16)) * u64::from(height.div_ceil(16));
-        let fits = |(picture, second, _): &&(u64, u64, i32)| blocks <= *picture && blocks * u64::from(fps) <= *second;
-        if let Some((.., level)) = H264_LEVELS.iter().find(fits) {
-            suggest(device, H264_LEVEL, *level);
+        let level = bitstream::h264::level(width, height, fps);
+        if let Some((_, number)) = H264_LEVELS.iter().find(|(idc, _)| *idc == level) {
+            suggest(device, H264_LEVEL, *number);
         }
     }
 }
@@ -173,7 +162,7 @@ impl Steering {
     pub(super) fn retune(&mut self, device: &mut impl Device, tuning: &Tuning, pixels: u32) -> Answer<()> {
         match self {
             Self::Driver => {
-                let bits = i32::try_from(bits(tuning, pixels)).unwrap_or(i32::MAX);
+                let bits = i32::try_from(tuning.bits(pixels)).unwrap_or(i32::MAX);
                 set(device, BITRATE, bits).map(drop)
             }
             Self::Quantiser { quantiser, .. } => {
@@ -201,19 +190,6 @@ impl Steering {
     pub(super) fn after(&mut self, bytes: usize, alone: bool) {
         if let Self::Quantiser { quantiser, .. } = self {
             quantiser.spent(bytes, alone);
-        }
-    }
-}
-
-/// The bitrate to tell a driver; a quality is turned into one where nothing finer can be told.
-fn bits(tuning: &Tuning, pixels: u32) -> u32 {
-    match tuning.rate {
-        Rate::Bitrate(bits) => bits,
-        // A tenth of a bit per pixel at 75, doubled by every 12 above: H.264's usual slope.
-        Rate::Quality(quality) => {
-            let per_pixel = 0.1 * ((f32::from(quality) - 75.0) / 12.0).exp2();
-            // `as` saturates.
-            (per_pixel * pixels as f32 * tuning.fps as f32) as u32
         }
     }
 }

@@ -4,7 +4,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use sumac_backends::Codec;
+use sumac_backends::{Codec, Packet};
 
 use crate::content::Picture;
 
@@ -18,8 +18,8 @@ pub(crate) fn available(test: &str) -> bool {
     found
 }
 
-/// Decodes a stream of pictures of this coded size. Colours are converted as the stream says.
-pub(crate) fn decode(codec: Codec, stream: &[u8], width: u32, height: u32) -> Vec<Picture> {
+/// Decodes packets of pictures of this coded size. Colours are converted as the stream says.
+pub(crate) fn decode(codec: Codec, packets: &[Packet], width: u32, height: u32) -> Vec<Picture> {
     let demuxer = match codec {
         Codec::Mjpeg => "mjpeg",
         Codec::H264 => "h264",
@@ -38,7 +38,10 @@ pub(crate) fn decode(codec: Codec, stream: &[u8], width: u32, height: u32) -> Ve
         .unwrap();
     let mut stdin = child.stdin.take().unwrap();
     let mut stderr = child.stderr.take().unwrap();
-    let bytes = stream.to_vec();
+    let bytes = match demuxer {
+        "ivf" => ivf(codec, packets, width, height),
+        _ => packets.iter().flat_map(|p| p.data.iter().copied()).collect(),
+    };
     let writer = std::thread::spawn(move || drop(stdin.write_all(&bytes)));
     let words = std::thread::spawn(move || {
         let mut words = String::new();
@@ -51,4 +54,21 @@ pub(crate) fn decode(codec: Codec, stream: &[u8], width: u32, height: u32) -> Ve
     let size = width as usize * height as usize * 4;
     assert!(output.stdout.len().is_multiple_of(size), "{codec}: not pictures of {width}x{height}");
     output.stdout.chunks_exact(size).map(|p| Picture { width, height, pixels: p.to_vec() }).collect()
+}
+
+/// The container that FFmpeg wants around VP8 and VP9.
+fn ivf(codec: Codec, packets: &[Packet], width: u32, height: u32) -> Vec<u8> {
+    let mut file = b"DKIF\0\0\x20\0".to_vec();
+    file.extend(if codec == Codec::Vp8 { b"VP80" } else { b"VP90" });
+    file.extend((width as u16).to_le_bytes());
+    file.extend((height as u16).to_le_bytes());
+    for word in [30, 1, packets.len() as u32, 0] {
+        file.extend(word.to_le_bytes());
+    }
+    for (n, packet) in packets.iter().enumerate() {
+        file.extend((packet.data.len() as u32).to_le_bytes());
+        file.extend((n as u64).to_le_bytes());
+        file.extend_from_slice(&packet.data);
+    }
+    file
 }

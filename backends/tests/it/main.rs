@@ -11,4 +11,5 @@ mod decode;
 #[allow(unsafe_code, reason = "ioctls and mmap")]
 mod dmabuf;
 mod software;
+mod vaapi;
 mod vicodec;

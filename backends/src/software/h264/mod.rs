@@ -9,7 +9,11 @@ use crate::{
     rate::{Quantiser, Scale},
 };
 
-use super::{Coded, Encode, pixels::Reader, yuv420::Yuv420};
+use super::{
+    Coded, Encode,
+    pixels::Reader,
+    yuv420::{Matrix, Yuv420},
+};
 
 #[allow(unsafe_code, reason = "openh264 is a C++ library")]
 mod sys;
@@ -50,7 +54,7 @@ impl H264 {
             return unsupported(format!("h264 of {width}x{height} (at most {}x{})", MAX.0, MAX.1));
         }
         let coded = |side: u32| side.next_multiple_of(2).max(MIN_SIDE);
-        let picture = Yuv420::new(coded(width), coded(height));
+        let picture = Yuv420::new(coded(width), coded(height), Matrix::Bt709);
         let quantiser = Quantiser::new(Scale::H26x, &tuning, width * height);
         let qp = quantiser.value();
         let config = sys::Config {

@@ -1,0 +1,216 @@
+//! VA-API: the encoders of graphics devices, through libva, which is taken at run time.
+//!
+//! No driver is known by name here; what differs between them is asked of each, and ways are tried
+//! in turn until one opens:
+//!
+//! | driver | what is different there | what is done about it |
+//! |---|---|---|
+//! | Intel iHD | newer devices encode H.264 only by `EncSliceLP`; its CBR and VBR need firmware (HuC), without which making a context fails | `EncSliceLP` first, then `EncSlice`; each rate control that is offered, then CQP with an own loop |
+//! | Intel i965 | wants packed SPS, PPS and slice headers, and writes none itself | all that `EncPackedHeaders` lists are given |
+//! | Mesa radeonsi | writes slice headers itself; some devices round sizes and have a smallest one | only the packed headers that are listed; the sizes are those of the cropped stream |
+//! | drivers before 2.9 | no `vaSyncBuffer` | `vaSyncSurface` of the encoder's input |
+//! | decode-only drivers (NVIDIA's bridge) | no encoding entry point | `probe` says so |
+//!
+//! An encoder does its waiting in [`poll_completion`](crate::Encoder::poll_completion) and has one
+//! picture in flight: the lowest latency, and it stays on one thread, as libva wants.
+use std::{
+    os::fd::OwnedFd,
+    path::{Path, PathBuf},
+    rc::Rc,
+};
+
+use rustix::fs::{Mode, OFlags};
+
+use crate::{
+    Backend, BackendError, Chroma, Codec, Encoder, Frame, Offer, RateControl, Report, Settings, Unavailable,
+    error::unopened,
+};
+
+#[allow(
+    non_camel_case_types,
+    non_snake_case,
+    non_upper_case_globals,
+    dead_code,
+    missing_docs,
+    unreachable_pub,
+    unused_qualifications,
+    unsafe_op_in_unsafe_fn,
+    unsafe_code,
+    clippy::all,
+    clippy::undocumented_unsafe_blocks,
+    clippy::multiple_unsafe_ops_per_block,
+    reason = "written by bindgen: see backends/bindings/generate"
+)]
+mod bindings;
+mod encoder;
+mod h264;
+mod import;
+mod rate;
+#[allow(unsafe_code, reason = "libva is a C library")]
+mod sys;
+
+use bindings as va;
+use encoder::{VaEncoder, Way};
+use sys::{Display, Failure};
+
+const NAME: &str = "vaapi";
+
+/// Encoders of graphics devices behind `/dev/dri/renderD` nodes.
+#[derive(Debug)]
+pub struct Vaapi;
+
+impl Backend for Vaapi {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn probe(&self) -> Vec<Report> {
+        if let Some(reason) = sys::missing() {
+            let reason = format!("{reason} (install libva2 and libva-drm2)");
+            let encoders = Err(Unavailable::Library { library: sys::NAME, reason });
+            return vec![Report { backend: NAME, device: None, encoders }];
+        }
+        let report = |path: PathBuf| Report { backend: NAME, encoders: offers(&path), device: Some(path) };
+        let mut reports: Vec<_> = nodes().into_iter().map(report).collect();
+        if reports.is_empty() {
+            let encoders = Err(Unavailable::NoDevice { looked: "no /dev/dri/renderD node".into() });
+            reports.push(Report { backend: NAME, device: None, encoders });
+        }
+        reports
+    }
+
+    fn open(&self, want: &Settings, like: &Frame) -> Result<Box<dyn Encoder>, BackendError> {
+        want.check(NAME, like)?;
+        let unsupported = |what: String| BackendError::Unsupported { backend: NAME, what };
+        let Some(dmabuf) = like.dmabuf() else {
+            return Err(unsupported("a picture that is not in a dmabuf".into()));
+        };
+        if want.codec != Codec::H264 || want.chroma != Chroma::Yuv420 {
+            return Err(unsupported(format!("{} with {:?}", want.codec, want.chroma)));
+        }
+        let Some((mut descriptor, target)) = import::describe(dmabuf) else {
+            return Err(unsupported(format!("{dmabuf:?}")));
+        };
+        let paths = want.device.clone().map_or_else(nodes, |path| vec![path]);
+        let mut why = unsupported("anything: no device".into());
+        for path in paths {
+            let display = match connect(&path) {
+                Ok(display) => display,
+                Err(error) => {
+                    why = error.into();
+                    continue;
+                }
+            };
+            if let Err(failure) = sys::Surface::import(&display, target, &mut descriptor) {
+                why = error(&failure);
+                continue;
+            }
+            match open_on(&display, want, dmabuf) {
+                Ok(encoder) => return Ok(Box::new(encoder)),
+                Err(error) => why = error,
+            }
+        }
+        Err(why)
+    }
+}
+
+/// Tries every way of a device, the preferred ones first.
+fn open_on(display: &Rc<Display>, want: &Settings, like: &crate::Dmabuf) -> Result<VaEncoder, BackendError> {
+    let what = format!("h264: {} has no entry point for it", display.vendor());
+    let mut why = BackendError::Unsupported { backend: NAME, what };
+    for way in ways(display) {
+        let offered = display.attribute(way.profile, way.entrypoint, va::VAConfigAttribRateControl);
+        for mode in rate::preferred(offered.unwrap_or(0), want.tuning.rate) {
+            match VaEncoder::open(display, way, mode, want, like) {
+                Ok(encoder) => {
+                    tracing::debug!(?way, ?mode, "opened");
+                    return Ok(encoder);
+                }
+                Err(failure) => {
+                    tracing::debug!(?way, ?mode, call = failure.call, status = failure.status, "does not open");
+                    why = error(&failure);
+                }
+            }
+        }
+    }
+    Err(why)
+}
+
+/// The ways of a device to encode H.264: the fixed-function encoder first, which leaves the shaders
+/// to those who draw; the profile that every decoder takes first.
+fn ways(display: &Display) -> Vec<Way> {
+    let has = display.profiles().unwrap_or_default();
+    let mut found = Vec::new();
+    for entrypoint in [va::VAEntrypointEncSliceLP, va::VAEntrypointEncSlice] {
+        for profile in [va::VAProfileH264ConstrainedBaseline, va::VAProfileH264High] {
+            let offered =
+                has.contains(&profile) && display.entrypoints(profile).is_ok_and(|list| list.contains(&entrypoint));
+            if offered {
+                found.push(Way { profile, entrypoint });
+            }
+        }
+    }
+    found
+}
+
+fn offers(path: &Path) -> Result<Vec<Offer>, Unavailable> {
+    let display = connect(path)?;
+    let vendor = display.vendor();
+    let ways = ways(&display);
+    let lacking = |missing: &str| Unavailable::Driver {
+        node: path.to_owned(),
+        driver: vendor.clone(),
+        missing: missing.to_owned(),
+    };
+    let Some(first) = ways.first() else { return Err(lacking("no entry point that encodes H.264")) };
+    let converts = display.entrypoints(va::VAProfileNone).is_ok_and(|e| e.contains(&va::VAEntrypointVideoProc));
+    let ask = |kind| display.attribute(first.profile, first.entrypoint, kind);
+    let offered = ask(va::VAConfigAttribRateControl).unwrap_or(0);
+    let rate_control: Vec<RateControl> =
+        rate::MODES.iter().filter(|(_, bit)| offered & bit != 0).map(|(mode, _)| *mode).collect();
+    if rate_control.is_empty() {
+        return Err(lacking("no rate control that is known here"));
+    }
+    let mut profiles: Vec<_> = ways.iter().map(|way| profile_name(way.profile)).collect();
+    profiles.sort_unstable();
+    profiles.dedup();
+    let low_power = if first.entrypoint == va::VAEntrypointEncSliceLP { "EncSliceLP" } else { "EncSlice" };
+    Ok(vec![Offer {
+        codec: Codec::H264,
+        profiles,
+        max: (
+            ask(va::VAConfigAttribMaxPictureWidth).unwrap_or(4096),
+            ask(va::VAConfigAttribMaxPictureHeight).unwrap_or(4096),
+        ),
+        formats: if converts { import::formats() } else { vec![crate::dmabuf::Fourcc::NV12] },
+        modifiers: Vec::new(),
+        rate_control,
+        by: format!("{vendor}, {low_power}"),
+    }])
+}
+
+fn profile_name(profile: va::VAProfile) -> &'static str {
+    if profile == va::VAProfileH264High { "high" } else { "constrained-baseline" }
+}
+
+/// All render nodes, in the order of their numbers.
+fn nodes() -> Vec<PathBuf> {
+    (128..192).map(|n| PathBuf::from(format!("/dev/dri/renderD{n}"))).filter(|path| path.exists()).collect()
+}
+
+fn connect(path: &Path) -> Result<Rc<Display>, Unavailable> {
+    if let Some(reason) = sys::missing() {
+        return Err(Unavailable::Library { library: sys::NAME, reason });
+    }
+    let flags = OFlags::RDWR | OFlags::CLOEXEC;
+    let fd: OwnedFd = rustix::fs::open(path, flags, Mode::empty()).map_err(|errno| unopened(path, errno))?;
+    Display::open(fd).map_err(|failure| Unavailable::Driver {
+        node: path.to_owned(),
+        driver: "libva".into(),
+        missing: format!("{}: {} (is the driver of this device installed?)", failure.call, sys::words(failure.status)),
+    })
+}
+
+fn error(failure: &Failure) -> BackendError {
+    BackendError::Library { call: failure.call, message: sys::words(failure.status) }
+}

@@ -1,0 +1,40 @@
+//! A VA-API driver for tests. libva loads it for a DRM device when `LIBVA_DRIVER_NAME` is `sumac`
+//! and `LIBVA_DRIVERS_PATH` is a folder where this library is named `sumac_drv_video.so`.
+//!
+//! It imports dmabufs for real, converts them by its own arithmetic, checks every structure and
+//! every packed header against H.264's rules and against each other, and codes what it was given:
+//! the headers as they came, and all macroblocks as I_PCM, which any decoder shows without loss.
+//!
+//! `SUMAC_VA` holds its switches, separated by commas: `no-lp`, `no-vpp`, `cqp` (no rate control of
+//! its own), `no-sync-buffer`, `slow` (5 ms per picture), `fail=N` (picture N, from 0, fails).
+//! `SUMAC_VA_ACCOUNT` names a file to which each complaint and, at the end, the count of pictures
+//! and of pixel bytes read is appended.
+
+#[allow(
+    non_camel_case_types,
+    non_snake_case,
+    non_upper_case_globals,
+    dead_code,
+    missing_docs,
+    unreachable_pub,
+    unused_qualifications,
+    unsafe_op_in_unsafe_fn,
+    unsafe_code,
+    clippy::all,
+    clippy::undocumented_unsafe_blocks,
+    clippy::multiple_unsafe_ops_per_block,
+    reason = "written by bindgen: see backends/bindings/generate"
+)]
+mod bindings;
+pub mod check;
+mod coder;
+mod driver;
+#[allow(
+    unsafe_code,
+    clippy::undocumented_unsafe_blocks,
+    clippy::multiple_unsafe_ops_per_block,
+    reason = "libva calls these"
+)]
+mod entry;
+pub mod headers;
+mod picture;

@@ -1,0 +1,53 @@
+//! Pictures: NV12 in memory, and the conversion from BGRX by BT.709's own numbers.
+
+/// Luma and interleaved chroma, without padding.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Nv12 {
+    pub(crate) width: usize,
+    pub(crate) height: usize,
+    pub(crate) luma: Vec<u8>,
+    pub(crate) chroma: Vec<u8>,
+}
+
+impl Nv12 {
+    /// Black, of even size.
+    pub(crate) fn new(width: usize, height: usize) -> Self {
+        Self { width, height, luma: vec![16; width * height], chroma: vec![128; width * height / 2] }
+    }
+
+    /// Draws BGRX pixels of `from` (width, height), scaled to `to`, at the top left; what is right
+    /// and below repeats the edge.
+    pub(crate) fn draw(&mut self, bgrx: &[u8], from: (usize, usize), to: (usize, usize), upside_down: bool) {
+        let at = |x: usize, y: usize| {
+            let x = (x.min(to.0 - 1) * from.0 / to.0).min(from.0 - 1);
+            let y = (y.min(to.1 - 1) * from.1 / to.1).min(from.1 - 1);
+            let y = if upside_down { from.1 - 1 - y } else { y };
+            let place = (y * from.0 + x) * 4;
+            [2, 1, 0].map(|n| f64::from(bgrx[place + n]))
+        };
+        for y in 0..self.height {
+            for x in 0..self.width {
+                self.luma[y * self.width + x] = luma(at(x, y));
+            }
+        }
+        for y in 0..self.height / 2 {
+            for x in 0..self.width / 2 {
+                let four = [(0, 0), (1, 0), (0, 1), (1, 1)].map(|(dx, dy)| at(2 * x + dx, 2 * y + dy));
+                let mean = [0, 1, 2].map(|n| four.iter().map(|c| c[n]).sum::<f64>() / 4.0);
+                let place = y * self.width + 2 * x;
+                (self.chroma[place], self.chroma[place + 1]) = chroma(mean);
+            }
+        }
+    }
+}
+
+/// ITU-R BT.709, 8 bits, limited range.
+fn luma([r, g, b]: [f64; 3]) -> u8 {
+    (16.5 + 219.0 / 255.0 * (0.2126 * r + 0.7152 * g + 0.0722 * b)) as u8
+}
+
+fn chroma([r, g, b]: [f64; 3]) -> (u8, u8) {
+    let y = 0.2126 * r + 0.7152 * g + 0.0722 * b;
+    let code = |difference: f64, scale: f64| (128.5 + 224.0 / 255.0 * difference / scale) as u8;
+    (code(b - y, 1.8556), code(r - y, 1.5748))
+}
