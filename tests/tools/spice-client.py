@@ -178,6 +178,7 @@ class Client:
 
     def do_monitor(self, width, height):
         main = self.channel("main")
+        main.update_display_enabled(0, True, False)
         main.update_display(0, 0, 0, int(width), int(height), False)
         main.send_monitor_config()
 

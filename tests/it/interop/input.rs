@@ -103,3 +103,18 @@ fn two_viewers_see_the_same() {
     let shown = [same_picture(&mut first, &sumac), same_picture(&mut second, &sumac)];
     assert_eq!(shown[0].difference(&shown[1]), 0);
 }
+
+#[test]
+fn the_cursor_has_other_shapes_elsewhere_and_moves_in_server_mode() {
+    needs!("the_cursor_has_other_shapes_elsewhere_and_moves_in_server_mode": "gi");
+    let sumac = still_desktop();
+    let mut client = Client::connect(&sumac.tcp_uri());
+    let over_terminal = client.event("\"cursor-set\"");
+    client.does("position 650 430");
+    let over_paint = client.event("\"cursor-set\"");
+    assert_ne!(over_terminal, over_paint);
+    client.does("mouse-mode server");
+    client.event("\"mouse-mode\", \"mode\": \"server\"");
+    client.does("motion 7 5");
+    client.event("\"cursor-move\", \"x\": 657, \"y\": 435");
+}

@@ -35,10 +35,11 @@ fn a_gobject_client_sees_the_reference_over_tcp_and_unix() {
 }
 
 /// The viewer draws the desktop in its window unscaled; the desktop is smaller than the screen.
+/// The password comes from the file.
 #[test]
 fn remote_viewer_shows_the_reference_from_a_connection_file() {
     needs!("remote_viewer_shows_the_reference_from_a_connection_file": "remote-viewer", "Xvfb", "import");
-    let sumac = Sumac::start(&["--freeze", "--size", "640x480"]);
+    let sumac = Sumac::start_with_password(&["--freeze", "--size", "640x480"]);
     let display = Display::start();
     let mut command = Command::new("remote-viewer");
     command.arg(sumac.dir().join(VV_FILE)).env("DISPLAY", &display.name).env("HOME", sumac.dir());
@@ -50,4 +51,19 @@ fn remote_viewer_shows_the_reference_from_a_connection_file() {
         assert!(import.status().unwrap().success());
         Picture::of_server(&sumac).position_in(&Picture::read_ppm(&shot)).is_some()
     });
+}
+
+#[test]
+fn the_desktop_takes_the_size_of_a_viewers_window() {
+    needs!("the_desktop_takes_the_size_of_a_viewers_window": "gi");
+    let sumac = Sumac::start(&["--freeze", "--size", "800x600"]);
+    let mut client = Client::connect(&sumac.tcp_uri());
+    let mut other = Client::connect(&sumac.unix_uri());
+    client.event("\"agent\", \"connected\": true");
+    client.does("monitor 720 488");
+    for client in [&mut client, &mut other] {
+        client.event("\"surface\", \"width\": 720, \"height\": 488");
+        let shown = same_picture(client, &sumac);
+        assert_eq!((shown.width, shown.height), (720, 488));
+    }
 }

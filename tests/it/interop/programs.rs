@@ -155,7 +155,7 @@ impl Display {
 /// The server's connection file, in its folder.
 pub(crate) const VV_FILE: &str = "desktop.vv";
 
-/// A running `sumac serve` in a folder of its own, without a password unless the options say so.
+/// A running `sumac serve` in a folder of its own.
 pub(crate) struct Sumac {
     pub(crate) program: Program,
     ready: String,
@@ -163,14 +163,18 @@ pub(crate) struct Sumac {
 }
 
 impl Sumac {
-    /// Starts it on a TCP port and a UNIX socket, with `--write-ref ref.png`.
+    /// Starts it on a TCP port and a UNIX socket, with `--write-ref ref.png`, open to everybody.
     pub(crate) fn start(options: &[&str]) -> Self {
+        Self::start_with_password(&[options, &["--disable-ticketing"]].concat())
+    }
+
+    /// The same with a password of its own choice, which only [`VV_FILE`] tells.
+    pub(crate) fn start_with_password(options: &[&str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let err = std::fs::File::create(dir.path().join("stderr")).unwrap();
         let mut command = Command::new(sumac_binary());
-        command.current_dir(dir.path()).stderr(err);
-        command.args(["serve", "--port", "0", "--unix", "unix.sock", "--vv", VV_FILE, "--write-ref", "ref.png"]);
-        let mut program = Program::start(command.arg("--disable-ticketing").args(options));
+        command.current_dir(dir.path()).stderr(err).args(["serve", "--port", "0", "--unix", "unix.sock"]);
+        let mut program = Program::start(command.args(["--vv", VV_FILE, "--write-ref", "ref.png"]).args(options));
         let ready = program.line("ready");
         Self { program, ready, dir }
     }
