@@ -1,4 +1,8 @@
 //! Every bound in one place, each with its reason and who can reach it.
+//!
+//! "Client role" means that a server can reach it, when this code is its client. Lengths of plain
+//! bytes inside a message have no bound of their own where the bytes are only borrowed: they lie in
+//! a body, whose size the framing bounds before it is received.
 
 /// Channels in one CHANNELS_LIST (client role): types and ids are bytes, real servers list about 20.
 pub const CHANNELS: usize = 256;

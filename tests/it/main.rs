@@ -10,6 +10,8 @@ mod images;
 #[cfg(test)]
 mod interop;
 #[cfg(test)]
+mod machines;
+#[cfg(test)]
 mod peer;
 // What the firmware serves is served on the host too.
 #[cfg(test)]

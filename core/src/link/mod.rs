@@ -25,6 +25,7 @@
 
 mod client;
 mod closed;
+mod host;
 mod policy;
 mod sasl;
 mod server;
@@ -33,8 +34,9 @@ mod tests;
 
 pub use client::{ClientConfig, ClientLink, ClientQuestion};
 pub use closed::LinkClosed;
+pub use host::{Admission, Auth, Question, SaslStep, ServerConfig, Verdict, Wanted};
 pub use policy::{Policy, Security};
-pub use server::{Admission, Auth, Question, SaslStep, ServerConfig, ServerLink, Verdict, Wanted};
+pub use server::ServerLink;
 
 use crate::channel::Negotiated;
 use crate::proto::caps::CommonCaps;

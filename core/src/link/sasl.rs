@@ -9,8 +9,8 @@
 //! The reference lets a failed mechanism end in a closed connection; here the client is told that
 //! the exchange is complete and rejected, which its user sees as a failed authentication.
 
-use super::server::{Next, Question, State};
-use super::{LinkClosed, Opened};
+use super::server::{Next, State};
+use super::{LinkClosed, Opened, Question};
 use crate::limits;
 use crate::wire::{Field, Reader, to_usize};
 

@@ -4,8 +4,10 @@
 //! ancillary data, exactly when [`GlScanoutUnix::drm_fourcc`] (one descriptor) or
 //! [`GlScanout2Unix::num_dma_bufs`] (that many) is not 0.
 
+use zerocopy::little_endian::U32;
+
 use crate::limits;
-use crate::wire::{DecodeError, EncodeError, Field, Reader, Sample, Sampler, Writer};
+use crate::wire::{DecodeError, DecodeErrorKind, EncodeError, Field, Reader, Sample, Sampler, Writer, to_u32};
 
 flags! {
     /// How a scanout lies.
@@ -75,6 +77,24 @@ message! {
     104 pub struct GlDrawDone {}
 }
 
+impl GlScanout2Unix {
+    /// Offset and stride of each plane in use.
+    ///
+    /// # Errors
+    /// When there are more planes or buffers than [`limits::PLANES`].
+    pub fn planes(&self) -> Result<impl Iterator<Item = (u32, u32)>, DecodeError> {
+        for (count, at) in
+            [(self.num_planes, "GlScanout2Unix.num_planes"), (self.num_dma_bufs, "GlScanout2Unix.num_dma_bufs")]
+        {
+            if usize::from(count) > limits::PLANES {
+                let kind = DecodeErrorKind::TooMany { count: count.into(), max: to_u32(limits::PLANES) };
+                return Err(DecodeError::new(kind).at(at));
+            }
+        }
+        Ok(self.offset.0.into_iter().zip(self.stride.0).take(usize::from(self.num_planes)))
+    }
+}
+
 /// A number for each plane: four `u32`, unused ones 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PerPlane(pub [u32; limits::PLANES]);
@@ -82,17 +102,17 @@ pub struct PerPlane(pub [u32; limits::PLANES]);
 impl Field<'_> for PerPlane {
     const WIRE: &'static str = "u32[4]";
     const MIN: usize = 4 * limits::PLANES;
+    const FIXED: bool = true;
 
+    #[inline]
     fn read(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        let mut planes = Self::default();
-        for plane in &mut planes.0 {
-            *plane = u32::read(r)?;
-        }
-        Ok(planes)
+        let planes: [U32; limits::PLANES] = zerocopy::transmute!(r.array::<{ 4 * limits::PLANES }>()?);
+        Ok(Self(planes.map(U32::get)))
     }
 
+    #[inline]
     fn write(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
-        self.0.iter().try_for_each(|plane| plane.write(w))
+        w.put(zerocopy::IntoBytes::as_bytes(&self.0.map(U32::new)))
     }
 }
 

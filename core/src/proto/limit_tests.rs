@@ -203,6 +203,24 @@ fn sub_messages() {
 }
 
 #[test]
+fn planes_of_a_scanout() {
+    use super::gl::{GlScanout2Unix, PerPlane};
+    let none = GlScanout2Unix::decode_exact(&[0; 60]).unwrap();
+    let scanout = |num_planes, num_dma_bufs| {
+        let (offset, stride) = (PerPlane([1, 2, 3, 4]), PerPlane([5, 6, 7, 8]));
+        let scanout = GlScanout2Unix { offset, stride, num_planes, num_dma_bufs, ..none };
+        scanout.planes().map(Iterator::last).map_err(|e| (e.at, e.kind))
+    };
+    let max = limits::PLANES as u16;
+    assert_eq!((scanout(0, 0), scanout(2, 1), scanout(max, max)), (Ok(None), Ok(Some((2, 6))), Ok(Some((4, 8)))));
+    for past in [max + 1, u16::MAX] {
+        let too_many = DecodeErrorKind::TooMany { count: past.into(), max: max.into() };
+        assert_eq!(scanout(past, 0), Err(("GlScanout2Unix.num_planes", too_many)));
+        assert_eq!(scanout(0, past), Err(("GlScanout2Unix.num_dma_bufs", too_many)));
+    }
+}
+
+#[test]
 fn what_is_sent_keeps_the_limits_too() {
     fn count_of<'a>(field: &impl Field<'a>) -> Result<(), EncodeError> {
         let mut out = vec![0; field.inline_size() + 64];

@@ -316,6 +316,14 @@ fields! {
     }
 }
 
+impl<'a> JpegAlpha<'a> {
+    /// The JPEG picture and the LZ stream, when they are here and the first is not longer than both.
+    #[must_use]
+    pub fn parts(&self) -> Option<(&'a [u8], &'a [u8])> {
+        self.data.0.bytes().split_at_checked(to_usize(self.jpeg_size))
+    }
+}
+
 tagged! {
     /// The kinds of image, by their number in the descriptor (SpiceImageType).
     pub enum ImageBody<'a>: u8 {

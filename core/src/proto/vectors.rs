@@ -247,6 +247,8 @@ fn images_of_other_types() {
     );
     let flags = JpegAlphaFlags::TOP_DOWN;
     let jpeg = JpegAlpha { flags, jpeg_size: 1, data };
+    assert_eq!(jpeg.parts(), Some((&b"a"[..], &b"b"[..])));
+    assert_eq!(JpegAlpha { jpeg_size: 3, ..jpeg }.parts(), None);
     check("6c", "01 | 01 00 00 00 | 02 00 00 00 | 61 62", ImageBody::JpegAlpha(jpeg));
     check("6d", "02 00 00 00 | 61 62", ImageBody::Lz4(data));
     // A palette that the client has, and one that it has not.

@@ -14,6 +14,8 @@ pub trait Field<'a>: Sized {
     const WIRE: &'static str;
     /// Fewest bytes the inline part takes.
     const MIN: usize;
+    /// Whether it is always `MIN` bytes, without pointers and promises.
+    const FIXED: bool = false;
     /// What it is made of, for documentation and tests.
     const SHAPE: Shape = Shape::Plain;
 
@@ -30,6 +32,7 @@ pub trait Field<'a>: Sized {
     fn write(&self, w: &mut Writer<'_>) -> Result<(), EncodeError>;
 
     /// Bytes of the inline part, promised ones included.
+    #[inline]
     fn inline_size(&self) -> usize {
         Self::MIN
     }
@@ -39,11 +42,13 @@ pub trait Field<'a>: Sized {
     ///
     /// # Errors
     /// When there is no room.
+    #[inline]
     fn write_targets(&self, _w: &mut Writer<'_>, _at: usize) -> Result<(), EncodeError> {
         Ok(())
     }
 
     /// Bytes of all targets, promised ones included.
+    #[inline]
     fn targets_size(&self) -> usize {
         0
     }
@@ -66,6 +71,7 @@ macro_rules! integers {
         impl Field<'_> for $t {
             const WIRE: &'static str = stringify!($t);
             const MIN: usize = $n;
+            const FIXED: bool = true;
             #[inline]
             fn read(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
                 Ok($t::from_le_bytes(r.array()?))
@@ -102,9 +108,12 @@ impl<const N: usize> Field<'_> for [u8; N] {
     const WIRE: &'static str = "bytes";
     const MIN: usize = N;
     const SHAPE: Shape = Shape::Bytes;
+    const FIXED: bool = true;
+    #[inline]
     fn read(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
         r.array()
     }
+    #[inline]
     fn write(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
         w.put(self)
     }
@@ -117,13 +126,16 @@ pub struct Padded<T, const PAD: usize>(pub T);
 impl<'a, T: Field<'a>, const PAD: usize> Field<'a> for Padded<T, PAD> {
     const WIRE: &'static str = T::WIRE;
     const MIN: usize = T::MIN.saturating_add(PAD);
+    const FIXED: bool = T::FIXED;
 
+    #[inline]
     fn read(r: &mut Reader<'a>) -> Result<Self, DecodeError> {
         let value = T::read(r)?;
         r.take(PAD)?;
         Ok(Self(value))
     }
 
+    #[inline]
     fn write(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.0.write(w)?;
         w.put(&[0; PAD])

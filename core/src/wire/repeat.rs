@@ -157,3 +157,35 @@ impl<'a, C: Count, T: Field<'a> + Copy, const MAX: usize> Field<'a> for Repeat<'
         C::MIN.saturating_add(self.items.size())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Items, Repeat};
+    use crate::wire::{Counted, DecodeErrorKind, Field, Reader, Writer};
+
+    type Words<'a> = Repeat<'a, u8, Counted<'a, u8, u8, 4>, 3>;
+
+    #[test]
+    fn received_and_made_items_are_alike() {
+        let bytes = [3, 1, 7, 0, 2, 8, 9];
+        let received = Words::read(&mut Reader::new(&bytes)).unwrap();
+        let items = [Counted::new(&[7]), Counted::new(&[]), Counted::new(&[8, 9])];
+        let made = Words::new(Items::Here(&items));
+        assert_eq!((received, received.inline_size(), made.inline_size()), (made, 7, 7));
+        assert!(received.items().iter().eq(items));
+        for list in [received, made] {
+            let mut out = [0; 7];
+            list.write(&mut Writer::new(&mut out)).unwrap();
+            assert_eq!(out, bytes);
+        }
+        assert_ne!(received, Words::new(Items::Here(&items[..2])));
+    }
+
+    #[test]
+    fn an_item_that_is_not_one_is_found_when_the_list_is_read() {
+        let too_long = Words::read(&mut Reader::new(&[2, 1, 7, 5, 0, 0, 0, 0, 0])).unwrap_err();
+        assert_eq!(too_long.kind, DecodeErrorKind::TooMany { count: 5, max: 4 });
+        let short = Words::read(&mut Reader::new(&[2, 1, 7, 2, 0])).unwrap_err();
+        assert_eq!(short.kind, DecodeErrorKind::Short { needed: 2, got: 1 });
+    }
+}

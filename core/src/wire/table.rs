@@ -17,6 +17,7 @@ pub trait Message<'a>: Field<'a> {
     ///
     /// # Errors
     /// When the body is not this message.
+    #[inline]
     fn decode(body: &'a [u8]) -> Result<(Self, usize), DecodeError> {
         let mut r = Reader::new(body);
         let message = Self::read(&mut r)?;
@@ -38,6 +39,7 @@ pub trait Message<'a>: Field<'a> {
     ///
     /// # Errors
     /// When there is no room.
+    #[inline]
     fn encode(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
         let at = w.position();
         self.write(w)?;
@@ -45,6 +47,7 @@ pub trait Message<'a>: Field<'a> {
     }
 
     /// Bytes of the body, promised ones included.
+    #[inline]
     fn size(&self) -> usize {
         self.inline_size().saturating_add(self.targets_size())
     }

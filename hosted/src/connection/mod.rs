@@ -187,6 +187,8 @@ async fn run<H: Handler>(
 ) -> Result<std::convert::Infallible, Close> {
     line.pump()?;
     handler.on_open(line)?;
+    // What opens the channel leaves before anything is made ready that takes time.
+    line.outbox.write_to(stream)?;
     let mut progress = Instant::now();
     loop {
         handle_received(inbox, line, handler)?;

@@ -5,6 +5,7 @@ use std::ops::Range;
 use sumac_backends::Frame;
 
 use super::Region;
+use super::rows::{Rows, differ};
 use crate::source::{Rect, Size};
 
 /// Columns of a tile: a row of it is four cache lines.
@@ -24,45 +25,18 @@ const MAX_WASTE: u64 = 16_384;
 /// damage when the sizes differ; the damage stays as it is, clipped, when a picture lies in dmabufs
 /// and cannot be read here.
 pub fn tighten(before: &Frame, after: &Frame, damage: &Region) -> Region {
-    let (old, new) = (before.layout(), after.layout());
-    let size = Size { width: new.width, height: new.height };
-    if (old.width, old.height) != (new.width, new.height) {
-        return Region::from(size.bounds());
+    let size = |frame: &Frame| Size { width: frame.layout().width, height: frame.layout().height };
+    if size(before) != size(after) {
+        return Region::from(size(after).bounds());
     }
     if before.is_same(after) {
         return Region::new();
     }
     let mut damage = damage.clone();
-    damage.clip(size);
-    if before.dmabuf().is_some() || after.dmabuf().is_some() {
-        return damage;
-    }
-    let mut changed = Region::new();
-    for rect in damage.rects() {
-        for found in changes_in(*rect, Rows::of(before), Rows::of(after)) {
-            changed.add(found);
-        }
-    }
-    changed
-}
-
-/// A picture in memory, row by row.
-#[derive(Clone, Copy)]
-struct Rows<'a> {
-    bytes: &'a [u8],
-    stride: usize,
-}
-
-impl<'a> Rows<'a> {
-    fn of(frame: &'a Frame) -> Self {
-        Self { bytes: frame.pixels(), stride: frame.layout().stride as usize }
-    }
-
-    /// Row `y` of the picture, columns of `rect`, which must lie in the picture.
-    fn row(self, y: u32, rect: Rect) -> &'a [u8] {
-        let start = y as usize * self.stride + rect.x as usize * 4;
-        &self.bytes[start..start + rect.width as usize * 4]
-    }
+    damage.clip(size(after));
+    let (Some(before), Some(after)) = (Rows::of(before), Rows::of(after)) else { return damage };
+    let changes = damage.rects().iter().flat_map(|rect| changes_in(*rect, before, after));
+    changes.collect()
 }
 
 /// The changes in one rectangle, top to bottom, joined where that is cheap.
@@ -108,10 +82,9 @@ fn compare_band(rect: Rect, rows: Range<u32>, before: Rows<'_>, after: Rows<'_>,
 
 /// The first and last column whose colours differ.
 fn differing_columns(old: &[u8], new: &[u8]) -> Option<(u32, u32)> {
-    let differs = |(a, b): (&[u8; 4], &[u8; 4])| (u32::from_le_bytes(*a) ^ u32::from_le_bytes(*b)) & 0x00ff_ffff != 0;
     let mut pixels = old.as_chunks().0.iter().zip(new.as_chunks().0);
-    let first = pixels.clone().position(differs)?;
-    let last = pixels.rposition(differs)?;
+    let first = pixels.clone().position(differ)?;
+    let last = pixels.rposition(differ)?;
     Some((first as u32, last as u32))
 }
 

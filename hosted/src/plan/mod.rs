@@ -1,12 +1,29 @@
 //! What is sent of a picture, and as what: pure functions from pixels and damage to regions.
 //!
+//! ```text
+//!  what the source says changed
+//!      │ tighten: what did change
+//!      ▼
+//!  damage ──► VideoPlan: ──► streams, and what came to rest
+//!      │      what moves
+//!      │ split: what is not video
+//!      ▼
+//!  find_scroll: what only moved, find_fills: what has one colour; the rest is sent as pixels
+//! ```
+//!
 //! Nothing here reads a clock, waits or talks to anyone; the engine calls it once per published
 //! frame and does what it says.
 
 pub use diff::tighten;
 pub use region::Region;
+pub use scroll::{Scroll, find_scroll};
+pub use solid::{Fill, find_fills, solid_colour};
 pub use video::{Changes, Stream, VideoPlan};
 
 mod diff;
+mod matrix;
 mod region;
+mod rows;
+mod scroll;
+mod solid;
 mod video;

@@ -40,6 +40,8 @@ pub(super) struct Display {
     wish: Option<WireCompression>,
     encoder: Option<PictureEncoder>,
     surface: Option<Size>,
+    /// MARK is due: the surface has not been shown yet.
+    unmarked: bool,
     next_image: u64,
     streams: Streams,
 }
@@ -59,6 +61,7 @@ impl Display {
             wish: None,
             encoder: None,
             surface: None,
+            unmarked: false,
             next_image: 1,
             streams,
         }
@@ -74,23 +77,25 @@ impl Display {
         }
     }
 
-    /// Sends the surface and all of the picture when the size changed, else what changed.
+    /// Says what the client needs to see the newest picture.
     fn update(&mut self, line: &mut Line<DisplayServer>) -> Result<(), Close> {
         let Some(frame) = self.scene.frame() else { return Ok(()) };
         let size = frame_size(&frame);
         if self.surface != Some(size) {
-            return self.replace_surface(line, &frame, size);
+            return self.replace_surface(line, size);
         }
         let damage = self.viewer.take_damage();
         let left = self.draw(line, &frame, &damage)?;
         self.viewer.give_back(&left);
+        if std::mem::take(&mut self.unmarked) {
+            Self::show_surface(line, size)?;
+        }
         self.streams.update(line)
     }
 
-    fn replace_surface(&mut self, line: &mut Line<DisplayServer>, frame: &Frame, size: Size) -> Result<(), Close> {
-        if !line.machine.common().may_send() {
-            return Ok(());
-        }
+    /// A surface of the picture's size; all of the picture is drawn next. The client makes the
+    /// surface while the picture is still being compressed.
+    fn replace_surface(&mut self, line: &mut Line<DisplayServer>, size: Size) -> Result<(), Close> {
         if self.surface.take().is_some() {
             self.streams.end_all(line)?;
             send(line, &ServerMessage::SurfaceDestroy(SurfaceDestroy { surface_id: 0 }))?;
@@ -104,9 +109,13 @@ impl Display {
         };
         send(line, &ServerMessage::SurfaceCreate(create))?;
         self.surface = Some(size);
+        self.unmarked = true;
         drop(self.viewer.take_damage());
-        let left = self.draw(line, frame, &Region::from(size.bounds()))?;
-        self.viewer.give_back(&left);
+        self.viewer.damaged(size.bounds());
+        Ok(())
+    }
+
+    fn show_surface(line: &mut Line<DisplayServer>, size: Size) -> Result<(), Close> {
         if line.machine.caps().contains(DisplayCaps::MONITORS_CONFIG) {
             let heads = [Head::new(0, 0, size.width, size.height, 0, 0, 0)];
             send(line, &ServerMessage::MonitorsConfig(MonitorsConfig { max_allowed: 1, heads: &heads }))?;

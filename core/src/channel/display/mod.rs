@@ -370,3 +370,6 @@ impl Channel for DisplayServer {
         Ok(Poll::Wait(Some(at.map_or(until, |at| at.min(until)))))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -36,7 +36,7 @@ impl GlzDictionary<'_> {
         }
         let image = GlzImage { start, len, format };
         let mut encoder =
-            Encoder { dictionary: self, image, tokens: TokenWriter::new(out), pending: start, jump: None };
+            Encoder { dictionary: self, image, row: width, tokens: TokenWriter::new(out), pending: start, jump: None };
         encoder.encode(pixels)?;
         let len = encoder.tokens.len();
         self.enter(image);
@@ -49,6 +49,8 @@ struct Encoder<'d, 'm, 'o> {
     /// The image being encoded: its pixels are in the ring, but it is not entered yet.
     image: GlzImage,
     tokens: TokenWriter<'o>,
+    /// Pixels in a row.
+    row: usize,
     /// The first pixel not yet written, as a place in the ring.
     pending: usize,
     /// Where the last match came from, as a wrapping distance in the ring.
@@ -115,7 +117,8 @@ impl Encoder<'_, '_, '_> {
         let continued = self.jump.map(|jump| at.wrapping_sub(jump));
         let [short, long] = self.swap_hints::<U>(at);
         let mut best: Option<Match> = None;
-        for place in [before, continued, long, short].into_iter().flatten() {
+        let above = at.checked_sub(self.row);
+        for place in [before, above, continued, long, short].into_iter().flatten() {
             if let Some(found) = self.try_place::<U>(at, place)
                 && best.is_none_or(|best| found.saves::<U>() > best.saves::<U>())
             {

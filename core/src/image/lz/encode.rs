@@ -51,13 +51,15 @@ fn stream<U: Unit>(pixels: &Pixels<'_>, memory: &mut [u32], tokens: &mut TokenWr
     let (table, window) = memory.split_first_chunk_mut::<HASH_SIZE>()?;
     table.fill(0);
     let len = window.len().min(2 * MAX_DISTANCE);
+    let row = unit::per_row(pixels.format(), pixels.row_bytes());
     let mut finder = Finder {
         table,
         window: &mut window[..len],
         // Not 0, so that an empty place in the table lies before the window.
         base: 1,
+        row,
     };
-    let unit_bytes = pixels.row_bytes() / unit::per_row(pixels.format(), pixels.row_bytes());
+    let unit_bytes = pixels.row_bytes() / row;
     let mut done = 0;
     let mut filled = 0;
     for mut row in pixels.rows() {
@@ -83,6 +85,8 @@ struct Finder<'m> {
     window: &'m mut [u32],
     /// The count of the window's first unit.
     base: usize,
+    /// Units in a row.
+    row: usize,
 }
 
 impl Finder<'_> {
@@ -115,8 +119,8 @@ impl Finder<'_> {
         tokens.literals::<U>(&self.window[pending..to])
     }
 
-    /// The better of a run and the last place where the units at `at` were seen: its start, which
-    /// may lie before `at` but not before `pending`, distance and length.
+    /// The best of a run, what stands above, and the last place where the units at `at` were seen: its start, which may lie before `at` but not before `pending`, distance
+    /// and length.
     #[inline(always)]
     fn longest<U: Unit>(&mut self, to: usize, at: usize, pending: usize) -> Option<(usize, usize, usize)> {
         let window = &self.window[..to];
@@ -125,10 +129,13 @@ impl Finder<'_> {
         let seen = core::mem::replace(&mut self.table[place], (self.base + at) as u32) as usize;
         let mut best = None;
         let mut best_len = 0;
-        if let Some(before) = at.checked_sub(1) {
-            best_len = equal_units::<U>(here, &window[before..]);
-            if best_len >= shortest::<U>(1) {
-                best = Some((at, 1, best_len));
+        for distance in [1, self.row] {
+            if let Some(earlier) = at.checked_sub(distance) {
+                let len = equal_units::<U>(here, &window[earlier..]);
+                if len > best_len && len >= shortest::<U>(distance) {
+                    best_len = len;
+                    best = Some((at, distance, len));
+                }
             }
         }
         let Some(earlier) = seen.checked_sub(self.base) else {

@@ -38,13 +38,13 @@ mod tiles;
 
 /// How long a stream keeps its rectangle at least before it grows.
 const GROW_AFTER: Duration = Duration::from_millis(250);
-/// How long a stream must be too large before it shrinks: a scene in which little moves for a
-/// moment is no reason.
+/// How long a stream must be too large, or look like text, before it shrinks or ends: a scene in
+/// which little moves for a moment is no reason.
 const SHRINK_AFTER: Duration = Duration::from_secs(2);
 /// How often the streams are fitted to what moves.
 const ADAPT_EVERY: Duration = Duration::from_millis(250);
-/// What belongs to a stream that there is: tiles that changed three times in the last second.
-const SLOW_MOTION: Motion = Motion { changes: 3, window: 64, span: 6 };
+/// What belongs to a stream that there is: tiles that changed five times in the last second.
+const SLOW_MOTION: Motion = Motion { changes: 5, window: 64, span: 6 };
 
 /// Finds the regions of a picture that are video, frame by frame.
 #[derive(Debug)]
@@ -97,7 +97,7 @@ impl VideoPlan {
     /// `frame` is looked at only when an area might become video. `now` is any clock that does not
     /// go back.
     pub fn on_damage(&mut self, now: Duration, damage: &Region, frame: &Frame) -> Changes {
-        let mut changes = Changes::default();
+        let changes = Changes::default();
         let Some(rules) = self.rules else { return changes };
         let mut damage = damage.clone();
         damage.clip(self.size);
@@ -108,18 +108,17 @@ impl VideoPlan {
         let slot = Slot::of(now);
         let moves = self.tiles.mark(slot, &damage, rules.motion);
         self.recent.push(slot, damage);
+        let mut step = Step { rules, now, slot, frame, changes };
         if moves {
-            let mut step = Step { rules, now, slot, frame, changes };
             for area in self.areas(rules.motion, &step) {
                 self.consider(area, rules.motion, &mut step);
             }
-            if !self.streams.is_empty() && now >= self.adapted + ADAPT_EVERY {
-                self.adapted = now;
-                self.adapt(&mut step);
-            }
-            changes = step.changes;
         }
-        changes
+        if !self.streams.is_empty() && now >= self.adapted + ADAPT_EVERY {
+            self.adapted = now;
+            self.adapt(&mut step);
+        }
+        step.changes
     }
 
     /// Ends the streams that came to rest; to be called at [`deadline`](Self::deadline), and
@@ -186,7 +185,9 @@ impl VideoPlan {
         let mut union = area;
         while let Some(s) = self.streams.iter().find(|s| !members.contains(&s.id) && s.rect.intersect(union).is_some())
         {
-            area = self.without_still_edges(area, s.rect, motion, step.slot);
+            if s.rect.intersect(area).is_some() {
+                area = self.without_still_edges(area, s.rect, motion, step.slot);
+            }
             union = union.union(s.rect);
             members.push(s.id);
         }
@@ -197,8 +198,8 @@ impl VideoPlan {
         }
     }
 
-    /// Pulls back those edges of `area` that stick out of `stream` without motion beyond them: a
-    /// tile that moves may also hold a bit of what does not.
+    /// Pulls back those edges of `area` that stick out of `stream`, which it overlaps, without
+    /// motion beyond them: a tile that moves may also hold a bit of what does not.
     fn without_still_edges(&self, area: Rect, stream: Rect, motion: Motion, now: Slot) -> Rect {
         let moves = |strip: Rect| self.recent.moves(strip, now, motion);
         let mut kept = area;
@@ -263,7 +264,7 @@ impl VideoPlan {
 
     /// Fits the streams to what moved over the last second: larger where parts of a video move only
     /// now and then, smaller where most has long been still, as the desktop around a full-screen
-    /// video that became a window.
+    /// video that became a window; none where text is scrolled now.
     fn adapt(&mut self, step: &mut Step<'_>) {
         let Step { rules, now, .. } = *step;
         if !rules.is_dense() {
@@ -278,6 +279,7 @@ impl VideoPlan {
         self.streams.retain_mut(|stream| {
             let whole = stream.rect;
             let active = lively.iter().filter_map(|a| a.intersect(whole)).max_by_key(|a| a.area());
+            let active = active.filter(|_| !step.is_text(whole));
             let oversized = active.map_or(0, Rect::area) * 4 < whole.area() * 3;
             if stream.note_oversized(now, oversized) < SHRINK_AFTER {
                 return true;

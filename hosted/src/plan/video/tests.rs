@@ -356,6 +356,33 @@ fn a_movie_that_goes_full_screen_and_back_is_followed() {
 }
 
 #[test]
+fn text_that_scrolls_where_a_movie_was_becomes_text_again() {
+    let (movie_frame, text_frame) = (frame(SIZE, &[MOVIE]), frame(SIZE, &[]));
+    let mut plan = VideoPlan::new(StreamingVideo::Filter, SIZE);
+    let mut ended = None;
+    for n in 0..200 {
+        let now = ms(33 * n);
+        let changes = plan.on_damage(now, &MOVIE.into(), if n < 60 { &movie_frame } else { &text_frame });
+        assert!(plan.on_time(now).ended.is_empty(), "it never rests");
+        if !changes.ended.is_empty() {
+            assert_eq!(changes.refine.rects(), [MOVIE]);
+            assert_eq!(ended.replace(n), None);
+        }
+    }
+    let ended = 33 * ended.expect("text ends it");
+    assert!((33 * 60 + 2000..33 * 60 + 2600).contains(&ended), "{ended}");
+}
+
+#[test]
+fn a_stream_that_slows_down_to_steps_ends() {
+    let frame = frame(SIZE, &[SIZE.bounds()]);
+    // Pages are turned three times a second where the movie was.
+    let story = filter(&frame, &[movie(MOVIE, 30, 0, 1001), movie(MOVIE, 3, 1333, 8000)]);
+    let [(_, Event::Started(0, _)), (end, Event::Ended(0))] = story.events[..] else { panic!("{:?}", story.events) };
+    assert!((3000..=5000).contains(&end), "{end}");
+}
+
+#[test]
 fn a_stream_grows_over_another() {
     let frame = frame(SIZE, &[SIZE.bounds()]);
     let other = rect(700, 300, 400, 300);
