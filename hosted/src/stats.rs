@@ -244,7 +244,7 @@ mod tests {
         let [ready, stat, summary] = &lines[..] else { panic!("{lines:?}") };
         assert!(ready.starts_with("ready pid="));
         assert_eq!(value(ready, "addr"), "127.0.0.1:5900,[::1]:5900");
-        assert_eq!((value(ready, "port"), value(ready, "unix"), value(ready, "codecs")), ("5900", "-", "mjpeg"));
+        assert_eq!((value(ready, "port"), value(ready, "unix"), value(ready, "codecs")), ("5900", "-", "mjpeg,h264"));
         assert!(stat.starts_with("stat t="));
         assert_eq!((value(stat, "clients"), value(stat, "submitted"), value(stat, "gen_ms")), ("2", "42", "1.2"));
         for figure in ["mono_us", "cpu_ms", "anon_kb", "hwm_kb"] {

@@ -21,6 +21,7 @@ const SERVED: &[&str] = &[
     "ipv6",
     "password",
     "port",
+    "seamless-migration",
     "streaming-video",
     "unix",
     "video-codecs",
@@ -39,7 +40,6 @@ const UNSERVED: &[(&str, Option<&str>)] = &[
     ("playback-compression", Some("off")),
     ("rendernode", None),
     ("sasl", Some("off")),
-    ("seamless-migration", Some("off")),
     ("tls-channel", None),
     ("tls-ciphers", None),
     ("tls-port", None),
@@ -127,6 +127,8 @@ impl Wanted {
             "image-compression" => self.image_compression = Some(parsed(word, value)?),
             "streaming-video" => self.streaming_video = Some(parsed(word, value)?),
             "video-codecs" | "video-codec" => self.video_codecs = Some(parsed(word, value)?),
+            // libvirt always writes it. It says what to try when a virtual machine moves, and none does here.
+            "seamless-migration" => drop(boolean(word, value)?),
             _ => return unserved(word, value.as_deref()),
         }
         Ok(())
@@ -301,7 +303,7 @@ mod tests {
             ("tls-port=5901", not_built("tls-port")),
             ("gl=on", not_built("gl")),
             ("sasl", not_built("sasl")),
-            ("seamless-migration=on", not_built("seamless-migration")),
+            ("seamless-migration=2", "seamless-migration: '2' is not on or off".into()),
         ] {
             assert_eq!(apply(text).unwrap_err(), expected, "{text}");
         }
