@@ -12,8 +12,18 @@ use crate::source::{Rect, Size};
 /// Columns of a cell: what a scroll copies is exact in rows and a whole number of cells wide.
 const CELL: u32 = 32;
 /// Strips of the damage in which a shift is looked for, and pixels across each of them.
-const STRIPS: u32 = 6;
+const STRIPS: u32 = 4;
 const STRIP: u32 = 32;
+/// Odd factors for the pixels across a strip.
+const FACTORS: [u64; STRIP as usize] = {
+    let mut factors = [0; STRIP as usize];
+    let mut n = 0;
+    while n < factors.len() {
+        factors[n] = (n as u32 + 1).wrapping_mul(0x9e37_79b9) as u64 | 1;
+        n += 1;
+    }
+    factors
+};
 /// Lines that must agree on a shift: fewer are chance.
 const MIN_VOTES: u32 = 8;
 /// Damage smaller than this is sent: it costs less than finding out.
@@ -115,18 +125,16 @@ impl Axis {
 
     /// A number for each line of a strip across the axis that is the same for the same colours.
     fn keys(self, strip: Rect, rows: Rows<'_>) -> Vec<u64> {
-        // Sums of products with odd factors: several columns at a time, and equal keys are but a
-        // hint here.
-        let factor = |n: u32| u64::from(n.wrapping_mul(0x9e37_79b9) | 1);
+        // Sums of products: several pixels at a time, and equal keys are but a hint here.
         let lines = (strip.y..strip.bottom()).map(|y| rows.row(y, strip));
         match self {
             Self::Vertical => {
-                lines.map(|row| colours(row).zip(1..).map(|(c, n)| u64::from(c) * factor(n)).sum()).collect()
+                lines.map(|row| colours(row).zip(FACTORS).map(|(c, factor)| u64::from(c) * factor).sum()).collect()
             }
             Self::Horizontal => {
                 let mut keys = vec![0; strip.width as usize];
-                for (row, n) in lines.zip(1..) {
-                    keys.iter_mut().zip(colours(row)).for_each(|(key, c)| *key += u64::from(c) * factor(n));
+                for (row, factor) in lines.zip(FACTORS) {
+                    keys.iter_mut().zip(colours(row)).for_each(|(key, c)| *key += u64::from(c) * factor);
                 }
                 keys
             }
