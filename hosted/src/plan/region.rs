@@ -114,6 +114,11 @@ impl Region {
         self.rects.iter().copied().reduce(Rect::union)
     }
 
+    /// The smallest rectangle that holds all of it within `area`, if there is a pixel.
+    pub fn bounds_in(&self, area: Rect) -> Option<Rect> {
+        self.rects.iter().filter_map(|r| r.intersect(area)).reduce(Rect::union)
+    }
+
     /// Empties the region and returns what was in it.
     pub fn take(&mut self) -> Self {
         std::mem::take(self)
@@ -363,6 +368,8 @@ mod tests {
     fn clipping_and_questions() {
         let mut region: Region = [rect(10, 10, 20, 20), rect(100, 100, 5, 5)].into_iter().collect();
         assert_eq!(region.area_in(rect(0, 0, 15, 15)), 25);
+        assert_eq!(region.bounds_in(rect(0, 0, 15, 200)), Some(rect(10, 10, 5, 20)));
+        assert_eq!(region.bounds_in(rect(30, 0, 70, 200)), None);
         assert!(region.intersects(rect(104, 104, 9, 9)) && !region.intersects(rect(30, 10, 70, 90)));
         region.clip(Size { width: 20, height: 100 });
         assert_eq!(region.rects(), [rect(10, 10, 10, 20)]);

@@ -24,6 +24,8 @@ const FACTORS: [u64; STRIP as usize] = {
     }
     factors
 };
+/// Equal lines beyond this number say nothing: they are blank.
+const MAX_EQUAL: usize = 4;
 /// Lines that must agree on a shift: fewer are chance.
 const MIN_VOTES: u32 = 8;
 /// Damage smaller than this is sent: it costs less than finding out.
@@ -111,16 +113,15 @@ impl Axis {
         }
     }
 
-    /// The keys of a strip that occur once, rising, with the row or column that they stand for.
-    fn single_lines(self, strip: Rect, rows: Rows<'_>) -> Vec<(u64, i32)> {
+    /// The lines of a strip, by rising keys, with the row or column that they stand for.
+    fn sorted_lines(self, strip: Rect, rows: Rows<'_>) -> Vec<(u64, i32)> {
         let first = match self {
             Self::Vertical => strip.y,
             Self::Horizontal => strip.x,
         };
         let mut lines: Vec<(u64, i32)> = self.keys(strip, rows).into_iter().zip(first as i32..).collect();
         lines.sort_unstable();
-        let single = lines.chunk_by(|a, b| a.0 == b.0).filter(|same| same.len() == 1);
-        single.flatten().copied().collect()
+        lines
     }
 
     /// A number for each line of a strip across the axis that is the same for the same colours.
@@ -142,20 +143,22 @@ impl Axis {
     }
 }
 
-/// The shift, other than none, on which most lines agree that occur once before and once after.
+/// The shift, other than none, on which most lines agree that are not too many before or after.
 fn find_shift(axis: Axis, area: Rect, before: Rows<'_>, after: Rows<'_>) -> Option<i32> {
     let mut votes: HashMap<i32, u32> = HashMap::new();
     for strip in axis.strips(area) {
         // What moved may have come from beyond the damage.
-        let old = axis.single_lines(axis.lengthened(strip, before.size()), before);
-        let new = axis.single_lines(strip, after);
-        let mut old = old.into_iter().peekable();
-        for (key, to) in new {
-            while old.next_if(|(k, _)| *k < key).is_some() {}
-            if let Some((_, from)) = old.next_if(|(k, _)| *k == key)
-                && from != to
-            {
-                *votes.entry(to - from).or_default() += 1;
+        let old = axis.sorted_lines(axis.lengthened(strip, before.size()), before);
+        let new = axis.sorted_lines(strip, after);
+        let equal = |a: &(u64, i32), b: &(u64, i32)| a.0 == b.0;
+        let mut olds = old.chunk_by(equal).filter(|lines| lines.len() <= MAX_EQUAL).peekable();
+        for new in new.chunk_by(equal).filter(|lines| lines.len() <= MAX_EQUAL) {
+            while olds.next_if(|old| old[0].0 < new[0].0).is_some() {}
+            let old = olds.next_if(|old| equal(&old[0], &new[0])).unwrap_or_default();
+            for (from, to) in old.iter().flat_map(|(_, from)| new.iter().map(move |(_, to)| (from, to))) {
+                if from != to {
+                    *votes.entry(to - from).or_default() += 1;
+                }
             }
         }
     }

@@ -164,62 +164,39 @@ impl VideoPlan {
     /// The areas that move, in pixels, the largest first.
     fn areas(&self, motion: Motion, step: &Step<'_>) -> Vec<Rect> {
         let moving = self.tiles.moving(step.slot, motion);
-        let tiles = if step.rules.is_dense() { moving.dense_areas() } else { moving.groups() };
-        let outlines = tiles.into_iter().filter_map(|t| self.outline(t, step.slot, motion.window));
-        let mut areas: Vec<Rect> = outlines.collect();
+        let is_dense = step.rules.is_dense();
+        let tiles = if is_dense { moving.dense_areas() } else { moving.groups() };
+        let outline = |tiles: Rect| {
+            let area = pixels_of(tiles);
+            let exact = if is_dense {
+                self.recent.outline(area, step.slot, motion)
+            } else {
+                self.recent.bounds_in(area, step.slot, motion.window)
+            };
+            even(exact?).intersect(self.size.bounds())
+        };
+        let mut areas: Vec<Rect> = tiles.into_iter().filter_map(outline).collect();
         areas.sort_by_key(|a| std::cmp::Reverse(a.area()));
         areas
     }
 
-    /// The bounds, in pixels, of what changed in an area of tiles.
-    fn outline(&self, tiles: Rect, now: Slot, window: u32) -> Option<Rect> {
-        let exact = self.recent.bounds_in(pixels_of(tiles), now, window)?;
-        let (x, y) = (exact.x & !1, exact.y & !1);
-        let (right, bottom) = (exact.right().next_multiple_of(2), exact.bottom().next_multiple_of(2));
-        Rect { x, y, width: right - x, height: bottom - y }.intersect(self.size.bounds())
-    }
-
     /// Starts a stream where an area moves, or makes those that it touches larger.
-    fn consider(&mut self, mut area: Rect, motion: Motion, step: &mut Step<'_>) {
+    fn consider(&mut self, area: Rect, motion: Motion, step: &mut Step<'_>) {
         let mut members: Vec<u8> = Vec::new();
         let mut union = area;
         while let Some(s) = self.streams.iter().find(|s| !members.contains(&s.id) && s.rect.intersect(union).is_some())
         {
-            if s.rect.intersect(area).is_some() {
-                area = self.without_still_edges(area, s.rect, motion, step.slot);
-            }
             union = union.union(s.rect);
             members.push(s.id);
         }
+        let is_known = self.streams.iter().any(|s| s.rect.contains(area));
+        if is_known || (step.rules.is_dense() && self.recent.travels(area, step.slot, motion.window)) {
+            return;
+        }
         match members.as_slice() {
             [] => self.start(area, step),
-            _ if self.streams.iter().any(|s| s.rect.contains(area)) => {}
             _ => self.grow(&members, area, step),
         }
-    }
-
-    /// Pulls back those edges of `area` that stick out of `stream`, which it overlaps, without
-    /// motion beyond them: a tile that moves may also hold a bit of what does not.
-    fn without_still_edges(&self, area: Rect, stream: Rect, motion: Motion, now: Slot) -> Rect {
-        let moves = |strip: Rect| self.recent.moves(strip, now, motion);
-        let mut kept = area;
-        let left = Rect { width: stream.x.saturating_sub(kept.x), ..kept };
-        if !left.is_empty() && !moves(left) {
-            kept = Rect { x: stream.x, width: kept.right() - stream.x, ..kept };
-        }
-        let above = Rect { height: stream.y.saturating_sub(kept.y), ..kept };
-        if !above.is_empty() && !moves(above) {
-            kept = Rect { y: stream.y, height: kept.bottom() - stream.y, ..kept };
-        }
-        let right = Rect { x: stream.right(), width: kept.right().saturating_sub(stream.right()), ..kept };
-        if !right.is_empty() && !moves(right) {
-            kept = Rect { width: stream.right() - kept.x, ..kept };
-        }
-        let below = Rect { y: stream.bottom(), height: kept.bottom().saturating_sub(stream.bottom()), ..kept };
-        if !below.is_empty() && !moves(below) {
-            kept = Rect { height: stream.bottom() - kept.y, ..kept };
-        }
-        kept
     }
 
     fn start(&mut self, area: Rect, step: &mut Step<'_>) {
@@ -297,6 +274,11 @@ impl VideoPlan {
             active.is_some()
         });
     }
+}
+
+/// The same rectangle with even sides, a pixel more to the right and below where they are odd.
+fn even(rect: Rect) -> Rect {
+    Rect { width: rect.width.next_multiple_of(2), height: rect.height.next_multiple_of(2), ..rect }
 }
 
 /// One call of [`VideoPlan::on_damage`].

@@ -12,7 +12,7 @@ pub struct Stream {
     /// Its number, below [`VideoPlan::MAX_STREAMS`](super::VideoPlan::MAX_STREAMS); free again for
     /// another stream when this one has ended.
     pub id: u8,
-    /// Where it is, with even edges as 4:2:0 codecs want them, except at the edge of the picture.
+    /// Where it is, with even sides as 4:2:0 codecs want them, except at the edge of the picture.
     pub rect: Rect,
     /// When it started.
     pub since: Duration,

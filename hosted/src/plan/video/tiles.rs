@@ -64,8 +64,11 @@ impl History {
         Self { bits: 0, newest: Slot(0) }
     }
 
-    pub(super) fn mark(&mut self, now: Slot) {
-        *self = Self { bits: self.at(now) | 1, newest: now.max(self.newest) };
+    /// Notes a change; the order of changes does not matter.
+    pub(super) fn mark(&mut self, slot: Slot) {
+        let newest = slot.max(self.newest);
+        let changed = Self { bits: 1, newest: slot };
+        *self = Self { bits: self.at(newest) | changed.at(newest), newest };
     }
 
     /// Whether something moved as `motion` has it, seen from `now`.
@@ -230,7 +233,8 @@ mod tests {
         assert_eq!(count(all, 199 + 63), 1);
         assert_eq!(count(all, 199 + 64), 0);
         assert_eq!(count(all, u64::MAX), 0);
-        assert_eq!(count(history(&[50, 20]), 50), 1, "time does not run backwards");
+        assert_eq!(count(history(&[50, 20, 400]), 400), 1);
+        assert_eq!(count(history(&[400, 390, 20]), 400), 2, "the order does not matter");
     }
 
     #[test]

@@ -30,6 +30,8 @@ mod keyboard;
 mod layout;
 mod movie;
 mod paint;
+#[cfg(test)]
+mod plan_tests;
 mod shell;
 mod stack;
 mod taskbar;
