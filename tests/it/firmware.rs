@@ -54,20 +54,21 @@ fn an_image_without_an_allocator_serves_a_session() {
 
 /// Why it cannot run here.
 fn missing() -> Option<String> {
-    let succeeds = |program: &str, args: &[&str]| {
-        Command::new(program).args(args).stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|s| s.success())
-    };
-    if !succeeds("qemu-system-arm", &["--version"]) {
+    if Command::new("qemu-system-arm").arg("--version").output().is_err() {
         return Some("qemu-system-arm is not installed".into());
     }
     let libdir = Command::new("rustc").args(["--print", "target-libdir", "--target", TARGET]).output().ok()?;
     if !Path::new(String::from_utf8_lossy(&libdir.stdout).trim()).exists() {
         return Some(format!("the target {TARGET} is not installed"));
     }
-    let manifest = manifest();
-    let manifest = manifest.to_str().expect("a UTF-8 path");
-    let fetched = succeeds(&cargo(), &["fetch", "--locked", "--target", TARGET, "--manifest-path", manifest]);
-    (!fetched).then(|| "the image's crates cannot be fetched".into())
+    let fetch = Command::new(cargo())
+        .args(["fetch", "--locked", "--target", TARGET, "--manifest-path"])
+        .arg(manifest())
+        .output()
+        .expect("cargo runs");
+    let said = String::from_utf8_lossy(&fetch.stderr);
+    assert!(!said.contains("--locked"), "core's dependencies changed, the image's lock file did not: {said}");
+    (!fetch.status.success()).then(|| "the image's crates cannot be fetched".into())
 }
 
 fn manifest() -> PathBuf {

@@ -4,7 +4,9 @@
 use std::fs;
 use std::path::Path;
 
-use sumac_core::channel::client::{ClientChannel, Cursor, Dialect, Display, Inputs, Main};
+use sumac_core::channel::client::{
+    ClientChannel, Cursor, Dialect, Display, Inputs, Main, Playback, Port, Record, Smartcard, Usbredir,
+};
 use sumac_core::channel::cursor::shape_len;
 use sumac_core::channel::inputs::{Input, InputsEvent, InputsServer};
 use sumac_core::channel::{Channel, Negotiated, Poll};
@@ -154,7 +156,12 @@ fn our_clients_acknowledge_as_recorded_ones_did() {
             2 => acknowledge::<Display>(&session),
             3 => acknowledge::<Inputs>(&session),
             4 => acknowledge::<Cursor>(&session),
-            _ => continue,
+            5 => acknowledge::<Playback>(&session),
+            6 => acknowledge::<Record>(&session),
+            8 => acknowledge::<Smartcard>(&session),
+            9 => acknowledge::<Usbredir>(&session),
+            10 | 11 => acknowledge::<Port>(&session),
+            other => panic!("{name}: channel type {other}"),
         };
         let theirs = session.messages.iter().filter(|m| m.speaker == Speaker::Client && m.id == ACK).count();
         let theirs = u32::try_from(theirs).expect("few");

@@ -12,10 +12,10 @@ mod interop;
 #[cfg(test)]
 mod machines;
 #[cfg(test)]
+mod map;
+#[cfg(test)]
 mod peer;
 // What the firmware serves is served on the host too.
-#[cfg(test)]
-mod map;
 #[cfg(test)]
 #[path = "../firmware/src/session.rs"]
 mod session;

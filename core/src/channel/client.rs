@@ -10,7 +10,7 @@ use core::marker::PhantomData;
 use super::framing::Outgoing;
 use super::{Channel, Negotiated, PeerError, Poll, Refused, Transmit};
 use crate::proto::common::{self, Ack, AckSync, Pong};
-use crate::proto::{cursor, display, inputs, main};
+use crate::proto::{cursor, display, inputs, main, playback, port, record, smartcard, vmc};
 use crate::time::Millis;
 use crate::wire::{DecodeError, EncodeError, Message, Writer};
 
@@ -81,6 +81,16 @@ dialects! {
     Inputs: inputs, inputs;
     /// A cursor channel; clients say only what is common to all.
     Cursor: cursor, common;
+    /// A playback channel; clients say only what is common to all.
+    Playback: playback, common;
+    /// A record channel.
+    Record: record, record;
+    /// A USB redirection channel.
+    Usbredir: vmc, vmc;
+    /// A port channel, WebDAV among them.
+    Port: port, port;
+    /// The smart card channel.
+    Smartcard: smartcard, smartcard;
 }
 
 /// The machine.
