@@ -2,7 +2,7 @@
 //!
 //! `cargo bench -p sumac-benches --bench plan`
 
-#![allow(clippy::unwrap_used, missing_docs, reason = "a bench may stop at what cannot be")]
+#![expect(clippy::unwrap_used, reason = "a bench that cannot set itself up must stop")]
 
 use std::hint::black_box;
 use std::time::Duration;
@@ -27,7 +27,7 @@ fn picture(pixel: impl Fn(u32, u32) -> u32) -> Frame {
 fn gradient(moved: Rect, step: u32) -> Frame {
     picture(|x, y| {
         let inside = moved.intersect(Rect { x, y, width: 1, height: 1 }).is_some();
-        (x * 3 + y * 2 + if inside { step } else { 0 }) * 0x1041 & 0xff_ffff
+        ((x * 3 + y * 2 + if inside { step } else { 0 }) * 0x1041) & 0xff_ffff
     })
 }
 
@@ -63,6 +63,9 @@ fn diff(c: &mut Criterion) {
     group.finish();
 }
 
+/// A name, what the picture shows, and the damage of its n-th frame.
+type Case<'a> = (&'a str, &'a Frame, &'a dyn Fn(u64) -> Region);
+
 fn video(c: &mut Criterion) {
     let mut group = c.benchmark_group("video plan 1920x1080, per frame");
     let (movie, letters) = (gradient(SIZE.bounds(), 0), text(0));
@@ -72,7 +75,7 @@ fn video(c: &mut Criterion) {
             move |l: u32| Rect { y: 40 + 18 * l, width: 200 + (l * 97 + n as u32 * 31) % 600, height: 18, ..TERMINAL };
         (0..33).map(line).collect::<Region>()
     };
-    let cases: [(&str, &Frame, &dyn Fn(u64) -> Region); 4] = [
+    let cases: [Case<'_>; 4] = [
         ("typing", &letters, &|n| typed(n).into()),
         ("a scrolling terminal", &letters, &ragged),
         ("a movie in a window", &movie, &|_| TERMINAL.into()),
