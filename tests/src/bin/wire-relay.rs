@@ -1,14 +1,14 @@
 //! A relay between a SPICE client and a server that writes down the session.
 //!
 //! ```text
-//! wire-relay --listen ADDRESS --to ADDRESS --out FILE.rec
+//! wire-relay (--listen ADDRESS --to ADDRESS)... --out FILE.rec
 //!            [--origin "KEY: VALUE"]... [--without-mini-header] [--seconds N]
 //! ```
 //!
-//! An ADDRESS is `HOST:PORT` or `unix:PATH`. Prints `ready ADDRESS` when it listens (with the port
-//! the system chose, for port 0), takes any number of connections and ends after N seconds
-//! (default 60) or by a signal; the file is whole at any moment. For its form see
-//! `sumac_tests::recording`.
+//! An ADDRESS is `HOST:PORT` or `unix:PATH`; a session that moves between servers has several
+//! pairs. Prints `ready ADDRESS...` when it listens (with the ports the system chose, for port 0),
+//! takes any number of connections and ends after N seconds (default 60) or by a signal; the file
+//! is whole at any moment. For its form see `sumac_tests::recording`.
 //!
 //! `--without-mini-header` clears the common capability MINI_HEADER in what both ends say at the
 //! link, so that they talk with full headers; the origin of the recording then says so.
@@ -28,7 +28,7 @@ use std::time::Duration;
 
 use sumac_tests::recording::{Origin, Recorder, Speaker};
 
-const USAGE: &str = "usage: wire-relay --listen ADDRESS --to ADDRESS --out FILE.rec \
+const USAGE: &str = "usage: wire-relay (--listen ADDRESS --to ADDRESS)... --out FILE.rec \
     [--origin \"KEY: VALUE\"]... [--without-mini-header] [--seconds N]";
 
 /// Bytes read at once: as much as the largest thing either end writes in one go.
@@ -56,27 +56,26 @@ fn run(options: Options) -> Result<(), String> {
     let out = options.out.display().to_string();
     let file = File::create(&options.out).map_err(|e| format!("{out}: {e}"))?;
     let recorder = Recorder::new(file, &options.origin).map_err(|e| format!("{out}: {e}"))?;
-    let listener = options.listen.listen()?;
-    let ready = listener.address(&options.listen)?;
-    writeln!(io::stdout(), "ready {ready}").map_err(|e| format!("standard output: {e}"))?;
-
-    let seconds = options.seconds;
-    let relay = Relay { to: options.to, full_headers: options.full_headers, recorder: Arc::new(Mutex::new(recorder)) };
-    thread::spawn(move || {
-        loop {
-            let accepted = listener.accept().map_err(|e| e.to_string());
-            if let Err(message) = accepted.and_then(|client| relay.connect(client)) {
-                let _ = writeln!(io::stderr(), "wire-relay: {message}");
-            }
-        }
-    });
-    thread::sleep(Duration::from_secs(seconds));
+    let recorder = Arc::new(Mutex::new(recorder));
+    let mut ready = "ready".to_owned();
+    let mut listening = Vec::new();
+    for (listen, to) in options.routes {
+        let listener = listen.listen()?;
+        ready = format!("{ready} {}", listener.address(&listen)?);
+        let relay = Relay { to, full_headers: options.full_headers, recorder: Arc::clone(&recorder) };
+        listening.push((listener, relay));
+    }
+    writeln!(io::stdout(), "{ready}").map_err(|e| format!("standard output: {e}"))?;
+    for (listener, relay) in listening {
+        thread::spawn(move || relay.serve(&listener));
+    }
+    thread::sleep(Duration::from_secs(options.seconds));
     Ok(())
 }
 
 struct Options {
-    listen: Address,
-    to: Address,
+    /// Where to listen, and where a connection there leads.
+    routes: Vec<(Address, Address)>,
     out: PathBuf,
     origin: Origin,
     full_headers: bool,
@@ -85,7 +84,7 @@ struct Options {
 
 impl Options {
     fn parse(mut words: impl Iterator<Item = String>) -> Result<Self, String> {
-        let (mut listen, mut to, mut out) = (None, None, None);
+        let (mut listen, mut to, mut out) = (Vec::new(), Vec::new(), None);
         let mut origin = Origin::default();
         let mut full_headers = false;
         let mut seconds = 60;
@@ -96,8 +95,8 @@ impl Options {
             }
             let value = words.next().ok_or_else(|| format!("{word} needs a value\n{USAGE}"))?;
             match word.as_str() {
-                "--listen" => listen = Some(Address::parse(&value)),
-                "--to" => to = Some(Address::parse(&value)),
+                "--listen" => listen.push(Address::parse(&value)),
+                "--to" => to.push(Address::parse(&value)),
                 "--out" => out = Some(PathBuf::from(value)),
                 "--origin" => {
                     let (key, text) = value.split_once(": ").ok_or(format!("--origin {value}: no `: `"))?;
@@ -111,10 +110,12 @@ impl Options {
             let what = "the relay cleared MINI_HEADER in the common capabilities of both ends";
             origin.add("altered", what).map_err(|e| e.to_string())?;
         }
-        let (Some(listen), Some(to), Some(out)) = (listen, to, out) else {
+        let pairs = listen.len() == to.len() && !listen.is_empty();
+        let Some(out) = out.filter(|_| pairs) else {
             return Err(USAGE.to_owned());
         };
-        Ok(Self { listen, to, out, origin, full_headers, seconds })
+        let routes = listen.into_iter().zip(to).collect();
+        Ok(Self { routes, out, origin, full_headers, seconds })
     }
 }
 
@@ -217,6 +218,15 @@ struct Relay {
 }
 
 impl Relay {
+    fn serve(&self, listener: &Listener) {
+        loop {
+            let accepted = listener.accept().map_err(|e| e.to_string());
+            if let Err(message) = accepted.and_then(|client| self.connect(client)) {
+                let _ = writeln!(io::stderr(), "wire-relay: {message}");
+            }
+        }
+    }
+
     /// Connects `client` to the server, with one thread for each direction.
     fn connect(&self, client: Stream) -> Result<(), String> {
         let server = self.to.connect()?;

@@ -6,9 +6,10 @@
  *
  *   cc -o draw-server *.c $(pkg-config --cflags --libs spice-server glib-2.0)
  *
- *   draw-server --port N [--compression off|auto_glz|auto_lz|quic|glz|lz|lz4] [--part PART]
+ *   draw-server --port N [--compression off|auto_glz|auto_lz|quic|glz|lz|lz4] [--part PART] [--to PORT]
  *
- * PART is one of draw (the default), cache, cursor, sound, devices. The server plays the part's
+ * PART is one of draw (the default), cache, cursor, sound, devices, migrate, migrate-semi,
+ * migrate-switch, migrate-cancel, arrive. The server plays the part's
  * steps once, 30 ms apart, after the first display channel is up, and ends after 12 s. It never
  * frees what it hands to the library.
  */
@@ -32,6 +33,7 @@ enum { WIDTH = 128, HEIGHT = 96, CELL = 16 };
 /* One thing to do with the server; a part is a list of them that ends with NULL. */
 typedef void (*Step)(void);
 extern Step draw_steps[], cache_steps[], cursor_steps[], sound_steps[], device_steps[];
+extern Step migrate_steps[], cancel_steps[], switch_steps[], arrive_steps[];
 
 /* main.c */
 extern SpiceServer *server;
@@ -48,8 +50,10 @@ void create_primary(void);
 void submit_drawing(uint32_t type, void *body);
 void submit_cursor(void *body);
 
-/* sound.c, devices.c: what these parts need beside the display. */
+/* sound.c, devices.c, migration.c: what these parts need beside the display. */
+extern int migration_port;
 void add_sound(void);
 void add_devices(void);
+void add_migration(gboolean seamless);
 
 #define TEN(step) step, step, step, step, step, step, step, step, step, step

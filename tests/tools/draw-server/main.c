@@ -8,7 +8,8 @@ SpiceServer *server;
 static const char *const compressions[] = { "invalid", "off", "auto_glz", "auto_lz", "quic", "glz", "lz", "lz4" };
 static const struct { const char *name; Step *steps; } parts[] = {
     { "draw", draw_steps }, { "cache", cache_steps }, { "cursor", cursor_steps }, { "sound", sound_steps },
-    { "devices", device_steps },
+    { "devices", device_steps }, { "migrate", migrate_steps }, { "migrate-semi", migrate_steps },
+    { "migrate-cancel", cancel_steps }, { "migrate-switch", switch_steps }, { "arrive", arrive_steps },
 };
 
 static gboolean end(gpointer data)
@@ -38,6 +39,8 @@ static void add_part(const char *name)
         add_sound();
     if (steps == device_steps)
         add_devices();
+    if (steps == migrate_steps || steps == cancel_steps || steps == arrive_steps)
+        add_migration(strcmp(name, "migrate-semi") != 0);
 }
 
 int main(int argc, char **argv)
@@ -50,6 +53,8 @@ int main(int argc, char **argv)
             spice_server_set_port(server, atoi(argv[i + 1]));
         if (!strcmp(argv[i], "--part"))
             part = argv[i + 1];
+        if (!strcmp(argv[i], "--to"))
+            migration_port = atoi(argv[i + 1]);
         for (int c = 1; !strcmp(argv[i], "--compression") && c < (int)G_N_ELEMENTS(compressions); c++)
             if (!strcmp(argv[i + 1], compressions[c]))
                 spice_server_set_image_compression(server, c);
@@ -67,7 +72,8 @@ int main(int argc, char **argv)
     }
     create_display();
     add_part(part);
-    spice_server_vm_start(server);
+    if (steps != arrive_steps)
+        spice_server_vm_start(server);
     g_timeout_add_seconds(LIFETIME_S, end, NULL);
     g_main_loop_run(g_main_loop_new(NULL, FALSE));
     return 0;
