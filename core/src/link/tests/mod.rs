@@ -311,6 +311,17 @@ fn the_deadline_holds_wherever_the_peer_stops() {
 }
 
 #[test]
+fn a_host_that_answers_too_late_answers_nobody() {
+    let late = START.plus(limits::LINK_WAIT_MS);
+    let mut link = ServerLink::new(START, HOST.config);
+    for unit in [&hello()[..4], &hello()[4..16], &hello()[16..]] {
+        let _ = link.on_bytes(START, unit);
+    }
+    assert_eq!(link.poll(late, &mut []), Ok(LinkPoll::Closed(LinkClosed::Deadline)), "the question was open");
+    assert!(matches!(link.admit(&HOST.admission, &mut [0; 512]), Err(Refused::Misuse(_))));
+}
+
+#[test]
 fn every_split_gives_the_same() {
     let streams = [[hello(), ticket()].concat(), [hello(), sasl_bytes()].concat(), patched(4, &[9])];
     for (stream, host) in streams.iter().zip([HOST, SASL_HOST, HOST]) {
