@@ -2,7 +2,7 @@
 
 use zerocopy::little_endian::U32;
 
-use crate::wire::Sampler;
+use crate::wire::{Sample, Sampler};
 
 flags! {
     /// Capabilities of every channel: SPICE_COMMON_CAP_*.
@@ -131,8 +131,10 @@ impl<'a> CapWords<'a> {
     pub const fn words(&self) -> &'a [U32] {
         self.0
     }
+}
 
-    pub(super) fn sample(s: &mut Sampler) -> CapWords<'static> {
-        CapWords(s.records(4))
+impl Sample for CapWords<'static> {
+    fn sample(s: &mut Sampler) -> Self {
+        Self(s.records(4))
     }
 }

@@ -80,6 +80,7 @@ pub enum PaletteRef<'a> {
 }
 
 impl<'a> PaletteRef<'a> {
+    #[inline]
     fn read(flags: BitmapFlags, r: &mut Reader<'a>) -> Result<Self, DecodeError> {
         if flags.contains(BitmapFlags::PAL_FROM_CACHE) {
             u64::read(r).map(Self::FromCache)
@@ -89,11 +90,13 @@ impl<'a> PaletteRef<'a> {
     }
 
     /// The flags with PAL_FROM_CACHE as it must be.
+    #[inline]
     fn mark(&self, mut flags: BitmapFlags) -> BitmapFlags {
         flags.set(BitmapFlags::PAL_FROM_CACHE, matches!(self, Self::FromCache(_)));
         flags
     }
 
+    #[inline]
     fn write(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
         match self {
             Self::Here(palette) => palette.write(w),
@@ -101,6 +104,7 @@ impl<'a> PaletteRef<'a> {
         }
     }
 
+    #[inline]
     const fn inline_size(&self) -> usize {
         match self {
             Self::Here(_) => 4,
@@ -108,6 +112,7 @@ impl<'a> PaletteRef<'a> {
         }
     }
 
+    #[inline]
     fn write_targets(&self, w: &mut Writer<'_>, at: usize) -> Result<(), EncodeError> {
         match self {
             Self::Here(palette) => palette.write_targets(w, at),
@@ -115,6 +120,7 @@ impl<'a> PaletteRef<'a> {
         }
     }
 
+    #[inline]
     fn targets_size(&self) -> usize {
         match self {
             Self::Here(palette) => palette.targets_size(),
@@ -163,6 +169,7 @@ impl Bitmap<'_> {
 
     const HEAD: usize = 14;
 
+    #[inline]
     fn data_size(y: u32, stride: u32) -> usize {
         to_usize(y).saturating_mul(to_usize(stride))
     }
@@ -172,6 +179,7 @@ impl<'a> Field<'a> for Bitmap<'a> {
     const WIRE: &'static str = "Bitmap";
     const MIN: usize = Self::HEAD + 4;
 
+    #[inline]
     fn read(r: &mut Reader<'a>) -> Result<Self, DecodeError> {
         let format = BitmapFormat::read(r)?;
         let flags = BitmapFlags::read(r)?;
@@ -181,6 +189,7 @@ impl<'a> Field<'a> for Bitmap<'a> {
         Ok(Self { format, flags, x, y, stride, palette, data })
     }
 
+    #[inline]
     fn write(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
         let said = Self::data_size(self.y, self.stride);
         if said != self.data.len() {
@@ -195,14 +204,17 @@ impl<'a> Field<'a> for Bitmap<'a> {
         self.data.write(w)
     }
 
+    #[inline]
     fn inline_size(&self) -> usize {
         Self::HEAD.saturating_add(self.palette.inline_size()).saturating_add(self.data.len())
     }
 
+    #[inline]
     fn write_targets(&self, w: &mut Writer<'_>, at: usize) -> Result<(), EncodeError> {
         self.palette.write_targets(w, at.saturating_add(Self::HEAD))
     }
 
+    #[inline]
     fn targets_size(&self) -> usize {
         self.palette.targets_size()
     }
@@ -251,6 +263,7 @@ impl<'a> Field<'a> for LzPalette<'a> {
     const WIRE: &'static str = "LzPalette";
     const MIN: usize = Self::HEAD + 4;
 
+    #[inline]
     fn read(r: &mut Reader<'a>) -> Result<Self, DecodeError> {
         let flags = BitmapFlags::read(r)?;
         let size = u32::read(r)?;
@@ -258,6 +271,7 @@ impl<'a> Field<'a> for LzPalette<'a> {
         Ok(Self { flags, palette, data: Data::Here(r.take(to_usize(size))?) })
     }
 
+    #[inline]
     fn write(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
         let count = self.data.len();
         self.palette.mark(self.flags).write(w)?;
@@ -266,14 +280,17 @@ impl<'a> Field<'a> for LzPalette<'a> {
         self.data.write(w)
     }
 
+    #[inline]
     fn inline_size(&self) -> usize {
         Self::HEAD.saturating_add(self.palette.inline_size()).saturating_add(self.data.len())
     }
 
+    #[inline]
     fn write_targets(&self, w: &mut Writer<'_>, at: usize) -> Result<(), EncodeError> {
         self.palette.write_targets(w, at.saturating_add(Self::HEAD))
     }
 
+    #[inline]
     fn targets_size(&self) -> usize {
         self.palette.targets_size()
     }
@@ -388,6 +405,7 @@ impl<'a> Field<'a> for Image<'a> {
     const WIRE: &'static str = "Image";
     const MIN: usize = Self::DESCRIPTOR;
 
+    #[inline]
     fn read(r: &mut Reader<'a>) -> Result<Self, DecodeError> {
         let id = u64::read(r)?;
         let kind = u8::read(r)?;
@@ -397,6 +415,7 @@ impl<'a> Field<'a> for Image<'a> {
         Ok(Self { id, flags, width, height, body })
     }
 
+    #[inline]
     fn write(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.id.write(w)?;
         self.body.tag().write(w)?;
@@ -406,14 +425,17 @@ impl<'a> Field<'a> for Image<'a> {
         self.body.write_body(w)
     }
 
+    #[inline]
     fn inline_size(&self) -> usize {
         Self::DESCRIPTOR.saturating_add(self.body.body_size())
     }
 
+    #[inline]
     fn write_targets(&self, w: &mut Writer<'_>, at: usize) -> Result<(), EncodeError> {
         self.body.write_body_targets(w, at.saturating_add(Self::DESCRIPTOR))
     }
 
+    #[inline]
     fn targets_size(&self) -> usize {
         self.body.targets_size()
     }

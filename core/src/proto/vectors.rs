@@ -81,9 +81,8 @@ fn login_with_a_ticket() {
     vector(&hex("00 00 00 00"), link::LinkResult { error: common::LinkError::OK });
     structure(&hex("67 00 | 20 00 00 00"), MiniHeader::new(103, 32));
     vector(
-        &hex(
-            "44 33 22 11 | 01 00 00 00 | 03 00 00 00 | 02 00 00 00 | 01 00 00 00 | 0a 00 00 00 | e8 03 00 00 | 00 00 00 04",
-        ),
+        &hex("44 33 22 11 | 01 00 00 00 | 03 00 00 00 | 02 00 00 00
+             | 01 00 00 00 | 0a 00 00 00 | e8 03 00 00 | 00 00 00 04"),
         main::Init {
             session_id: 0x1122_3344,
             display_channels_hint: 1,

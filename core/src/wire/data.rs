@@ -17,6 +17,7 @@ pub enum Data<'a> {
 impl<'a> Data<'a> {
     /// Number of bytes.
     #[must_use]
+    #[inline]
     pub const fn len(&self) -> usize {
         match self {
             Self::Here(bytes) => bytes.len(),
@@ -32,6 +33,7 @@ impl<'a> Data<'a> {
 
     /// The bytes, if they are here.
     #[must_use]
+    #[inline]
     pub const fn bytes(&self) -> &'a [u8] {
         match self {
             Self::Here(bytes) => bytes,
@@ -43,6 +45,7 @@ impl<'a> Data<'a> {
     ///
     /// # Errors
     /// When there is no room, or something was promised before.
+    #[inline]
     pub fn write(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
         match self {
             Self::Here(bytes) => w.put(bytes),
@@ -61,17 +64,20 @@ macro_rules! sized {
             const WIRE: &'static str = concat!(stringify!($size), " size, bytes");
             const MIN: usize = $n;
 
+            #[inline]
             fn read(r: &mut Reader<'a>) -> Result<Self, DecodeError> {
                 let size = usize::try_from($size::read(r)?).unwrap_or(usize::MAX);
                 Ok(Self(Data::Here(r.take(size)?)))
             }
 
+            #[inline]
             fn write(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
                 let count = self.0.len();
                 $size::try_from(count).map_err(|_| EncodeError::Count { count })?.write(w)?;
                 self.0.write(w)
             }
 
+            #[inline]
             fn inline_size(&self) -> usize {
                 Self::MIN.saturating_add(self.0.len())
             }
@@ -88,14 +94,17 @@ impl<'a> Field<'a> for Rest<'a> {
     const WIRE: &'static str = "bytes to the end";
     const MIN: usize = 0;
 
+    #[inline]
     fn read(r: &mut Reader<'a>) -> Result<Self, DecodeError> {
         Ok(Self(Data::Here(r.rest())))
     }
 
+    #[inline]
     fn write(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.0.write(w)
     }
 
+    #[inline]
     fn inline_size(&self) -> usize {
         self.0.len()
     }

@@ -69,11 +69,13 @@ impl<'a, C: Count, T: Record, const MAX: usize> Field<'a> for Counted<'a, C, T, 
     const MIN: usize = C::MIN;
     const SHAPE: Shape = Shape::List { count: C::MIN, item: T::RECORD, item_min: size_of::<T>(), max: MAX };
 
+    #[inline]
     fn read(r: &mut Reader<'a>) -> Result<Self, DecodeError> {
         let count: u32 = C::read(r)?.into();
         Ok(Self::new(read_records(r, count, MAX)?))
     }
 
+    #[inline]
     fn write(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
         let count = self.items.len();
         let wire = C::try_from(count).map_err(|_| EncodeError::Count { count })?;
@@ -84,6 +86,7 @@ impl<'a, C: Count, T: Record, const MAX: usize> Field<'a> for Counted<'a, C, T, 
         w.put(self.items.as_bytes())
     }
 
+    #[inline]
     fn inline_size(&self) -> usize {
         C::MIN.saturating_add(size_of_val(self.items))
     }
@@ -98,11 +101,13 @@ impl<'a, T: Record, const MAX: usize> Field<'a> for RestOf<'a, T, MAX> {
     const MIN: usize = 0;
     const SHAPE: Shape = Shape::List { count: 0, item: T::RECORD, item_min: size_of::<T>(), max: MAX };
 
+    #[inline]
     fn read(r: &mut Reader<'a>) -> Result<Self, DecodeError> {
         let count = r.left().checked_div(size_of::<T>()).unwrap_or(0);
         read_records(r, to_u32(count), MAX).map(Self)
     }
 
+    #[inline]
     fn write(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
         let count = self.0.len();
         if count > MAX {
@@ -111,6 +116,7 @@ impl<'a, T: Record, const MAX: usize> Field<'a> for RestOf<'a, T, MAX> {
         w.put(self.0.as_bytes())
     }
 
+    #[inline]
     fn inline_size(&self) -> usize {
         size_of_val(self.0)
     }

@@ -135,20 +135,20 @@ impl AgentForms {
     pub fn encode(self, message: &AgentMessage<'_>, w: &mut Writer<'_>) -> Result<(), EncodeError> {
         match message {
             AgentMessage::Clipboard(m) => {
-                self.put(self.selection, &m.selection, w)?;
+                write_if(self.selection, &m.selection, w)?;
                 m.kind.write(w)?;
                 m.data.write(w)
             }
             AgentMessage::ClipboardGrab(m) => {
-                self.put(self.selection, &m.selection, w)?;
-                self.put(self.serial, &m.serial, w)?;
+                write_if(self.selection, &m.selection, w)?;
+                write_if(self.serial, &m.serial, w)?;
                 m.types.write(w)
             }
             AgentMessage::ClipboardRequest(m) => {
-                self.put(self.selection, &m.selection, w)?;
+                write_if(self.selection, &m.selection, w)?;
                 m.kind.write(w)
             }
-            AgentMessage::ClipboardRelease(m) => self.put(self.selection, &m.selection, w),
+            AgentMessage::ClipboardRelease(m) => write_if(self.selection, &m.selection, w),
             other => other.encode(w),
         }
     }
@@ -167,10 +167,6 @@ impl AgentForms {
         };
         let serial = if matches!(message, M::ClipboardGrab(_)) && !self.serial { 4 } else { 0 };
         message.size().saturating_sub(selection).saturating_sub(serial)
-    }
-
-    fn put<'a>(self, there: bool, field: &impl Field<'a>, w: &mut Writer<'_>) -> Result<(), EncodeError> {
-        if there { field.write(w) } else { Ok(()) }
     }
 
     fn selection(self, r: &mut Reader<'_>) -> Result<Padded<Selection, 3>, DecodeError> {
@@ -199,6 +195,11 @@ impl AgentForms {
             kind: Field::read(r).map_err(|e| e.at("ClipboardRequest.kind"))?,
         })
     }
+}
+
+/// Writes a field that is there only in some forms.
+fn write_if<'a>(there: bool, field: &impl Field<'a>, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+    if there { field.write(w) } else { Ok(()) }
 }
 
 #[cfg(test)]

@@ -67,7 +67,11 @@ macro_rules! fields {
                 0usize $(.saturating_add($crate::wire::Field::inline_size(&self.$f)))*
             }
             #[inline]
-            fn write_targets(&self, _w: &mut $crate::wire::Writer<'_>, _at: usize) -> Result<(), $crate::wire::EncodeError> {
+            fn write_targets(
+                &self,
+                _w: &mut $crate::wire::Writer<'_>,
+                _at: usize,
+            ) -> Result<(), $crate::wire::EncodeError> {
                 $(
                     $crate::wire::Field::write_targets(&self.$f, _w, _at)?;
                     let _at = _at.saturating_add($crate::wire::Field::inline_size(&self.$f));
@@ -92,7 +96,8 @@ macro_rules! tagged {
     }) => {
         $(#[$m])*
         ///
-        #[doc = concat!("Wire form: `", stringify!($tag), "`, then" $(, " ", $n, " `", stringify!($v) $(, ": ", stringify!($t))?, "`")*)]
+        #[doc = concat!("Wire form: `", stringify!($tag), "`, then"
+            $(, " ", $n, " `", stringify!($v) $(, ": ", stringify!($t))?, "`")*)]
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum $name<$lt> { $($(#[$vm])* $v $(($t))?),* }
 
@@ -108,6 +113,7 @@ macro_rules! tagged {
             pub const fn tag(&self) -> $tag {
                 match self { $(tagged!(@pattern $v $($p)?) => $n,)* }
             }
+            #[inline]
             fn read_body(tag: $tag, r: &mut $crate::wire::Reader<$lt>) -> Result<Self, $crate::wire::DecodeError> {
                 match tag {
                     $($n => Ok(Self::$v $((<$t as $crate::wire::Field<$lt>>::read(r)
@@ -116,10 +122,12 @@ macro_rules! tagged {
                         $crate::wire::DecodeErrorKind::Value { value: u32::from(tag) }).at(stringify!($name))),
                 }
             }
+            #[inline]
             fn write_body(&self, w: &mut $crate::wire::Writer<'_>) -> Result<(), $crate::wire::EncodeError> {
                 let _ = &w;
                 match self { $(Self::$v $(($p))? => { $($crate::wire::Field::write($p, w)?;)? Ok(()) })* }
             }
+            #[inline]
             fn body_size(&self) -> usize {
                 match self { $(Self::$v $(($p))? => 0 $(+ $crate::wire::Field::inline_size($p))?,)* }
             }
@@ -128,27 +136,41 @@ macro_rules! tagged {
         impl<$lt> $crate::wire::Field<$lt> for $name<$lt> {
             const WIRE: &'static str = stringify!($name);
             const MIN: usize = size_of::<$tag>();
+            #[inline]
             fn read(r: &mut $crate::wire::Reader<$lt>) -> Result<Self, $crate::wire::DecodeError> {
                 let tag = <$tag as $crate::wire::Field<$lt>>::read(r)?;
                 Self::read_body(tag, r)
             }
+            #[inline]
             fn write(&self, w: &mut $crate::wire::Writer<'_>) -> Result<(), $crate::wire::EncodeError> {
                 $crate::wire::Field::write(&self.tag(), w)?;
                 self.write_body(w)
             }
+            #[inline]
             fn inline_size(&self) -> usize {
                 Self::MIN.saturating_add(self.body_size())
             }
-            fn write_targets(&self, w: &mut $crate::wire::Writer<'_>, at: usize) -> Result<(), $crate::wire::EncodeError> {
+            #[inline]
+            fn write_targets(
+                &self,
+                w: &mut $crate::wire::Writer<'_>,
+                at: usize,
+            ) -> Result<(), $crate::wire::EncodeError> {
                 self.write_body_targets(w, at.saturating_add(Self::MIN))
             }
+            #[inline]
             fn targets_size(&self) -> usize {
                 match self { $(Self::$v $(($p))? => 0 $(+ $crate::wire::Field::targets_size($p))?,)* }
             }
         }
 
         impl $name<'_> {
-            fn write_body_targets(&self, w: &mut $crate::wire::Writer<'_>, at: usize) -> Result<(), $crate::wire::EncodeError> {
+            #[inline]
+            fn write_body_targets(
+                &self,
+                w: &mut $crate::wire::Writer<'_>,
+                at: usize,
+            ) -> Result<(), $crate::wire::EncodeError> {
                 let _ = (&w, at);
                 match self { $(Self::$v $(($p))? => { $($crate::wire::Field::write_targets($p, w, at)?;)? Ok(()) })* }
             }

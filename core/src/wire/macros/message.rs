@@ -15,7 +15,9 @@ macro_rules! message {
             const FORM: &'static [$crate::wire::FieldForm] = Self::FIELDS;
         }
     };
-    ($(#[$m:meta])* $id:literal pub struct $name:ident<$lt:lifetime> { $($(#[$fm:meta])* $f:ident : $t:ty),* $(,)? }) => {
+    ($(#[$m:meta])* $id:literal pub struct $name:ident<$lt:lifetime> {
+        $($(#[$fm:meta])* $f:ident : $t:ty),* $(,)?
+    }) => {
         fields! {
             $(#[$m])*
             ///
