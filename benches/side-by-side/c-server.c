@@ -1,0 +1,207 @@
+/*
+ * The C server of the side-by-side bench: the smallest application of libspice-server that shows one
+ * still picture, which it takes from a file of BGRX rows.
+ *
+ *   c-server PORT FILE WIDTH HEIGHT
+ *
+ * Prints "ready" when it listens; ends on SIGTERM, or by itself after two minutes.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <glib.h>
+#include <spice.h>
+
+struct SpiceTimer { SpiceTimerFunc func; void *opaque; guint source; };
+struct SpiceWatch { GIOChannel *io; SpiceWatchFunc func; void *opaque; guint source; };
+
+static SpiceTimer *timer_add(SpiceTimerFunc func, void *opaque)
+{
+    SpiceTimer *timer = g_new0(SpiceTimer, 1);
+    timer->func = func;
+    timer->opaque = opaque;
+    return timer;
+}
+
+static gboolean timer_fires(gpointer data)
+{
+    SpiceTimer *timer = data;
+    timer->source = 0;
+    timer->func(timer->opaque);
+    return FALSE;
+}
+
+static void timer_cancel(SpiceTimer *timer)
+{
+    if (timer->source)
+        g_source_remove(timer->source);
+    timer->source = 0;
+}
+
+static void timer_start(SpiceTimer *timer, uint32_t ms)
+{
+    timer_cancel(timer);
+    timer->source = g_timeout_add(ms, timer_fires, timer);
+}
+
+static void timer_remove(SpiceTimer *timer)
+{
+    timer_cancel(timer);
+    g_free(timer);
+}
+
+static gboolean watch_fires(GIOChannel *io, GIOCondition condition, gpointer data)
+{
+    SpiceWatch *watch = data;
+    int events = 0;
+    if (condition & (G_IO_IN | G_IO_HUP | G_IO_ERR))
+        events |= SPICE_WATCH_EVENT_READ;
+    if (condition & G_IO_OUT)
+        events |= SPICE_WATCH_EVENT_WRITE;
+    watch->func(g_io_channel_unix_get_fd(io), events, watch->opaque); /* may free the watch */
+    return TRUE;
+}
+
+static void watch_update(SpiceWatch *watch, int mask)
+{
+    GIOCondition condition = 0;
+    if (watch->source)
+        g_source_remove(watch->source);
+    watch->source = 0;
+    if (mask & SPICE_WATCH_EVENT_READ)
+        condition |= G_IO_IN | G_IO_HUP | G_IO_ERR;
+    if (mask & SPICE_WATCH_EVENT_WRITE)
+        condition |= G_IO_OUT;
+    if (condition)
+        watch->source = g_io_add_watch(watch->io, condition, watch_fires, watch);
+}
+
+static SpiceWatch *watch_add(int fd, int mask, SpiceWatchFunc func, void *opaque)
+{
+    SpiceWatch *watch = g_new0(SpiceWatch, 1);
+    watch->io = g_io_channel_unix_new(fd);
+    watch->func = func;
+    watch->opaque = opaque;
+    watch_update(watch, mask);
+    return watch;
+}
+
+static void watch_remove(SpiceWatch *watch)
+{
+    watch_update(watch, 0);
+    g_io_channel_unref(watch->io);
+    g_free(watch);
+}
+
+static void channel_event(int event, SpiceChannelEventInfo *info) { }
+
+static SpiceCoreInterface core = {
+    .base = { SPICE_INTERFACE_CORE, "bench", SPICE_INTERFACE_CORE_MAJOR, SPICE_INTERFACE_CORE_MINOR },
+    .timer_add = timer_add, .timer_start = timer_start, .timer_cancel = timer_cancel, .timer_remove = timer_remove,
+    .watch_add = watch_add, .watch_update_mask = watch_update, .watch_remove = watch_remove,
+    .channel_event = channel_event,
+};
+
+static QXLDrawable drawable;
+static QXLImage image;
+static volatile gint drawn;
+
+static void attached(QXLInstance *qxl) { }
+static void set_level(QXLInstance *qxl, int level) { }
+static void set_mm_time(QXLInstance *qxl, uint32_t time) { }
+
+static void get_init_info(QXLInstance *qxl, QXLDevInitInfo *info)
+{
+    memset(info, 0, sizeof *info);
+    info->num_memslots = info->num_memslots_groups = 1;
+    info->memslot_id_bits = info->memslot_gen_bits = 1;
+    info->n_surfaces = 1;
+}
+
+/* The picture, once. */
+static int get_command(QXLInstance *qxl, QXLCommandExt *command)
+{
+    if (!g_atomic_int_compare_and_exchange(&drawn, 1, 2))
+        return 0;
+    memset(command, 0, sizeof *command);
+    command->cmd.type = QXL_CMD_DRAW;
+    command->cmd.data = (uintptr_t)&drawable;
+    return 1;
+}
+
+static int req_notification(QXLInstance *qxl) { return 1; }
+static void release_resource(QXLInstance *qxl, struct QXLReleaseInfoExt info) { }
+static int get_cursor(QXLInstance *qxl, QXLCommandExt *command) { return 0; }
+static void notify_update(QXLInstance *qxl, uint32_t id) { }
+static int flush_resources(QXLInstance *qxl) { return 0; }
+static void async_complete(QXLInstance *qxl, uint64_t cookie) { }
+static void update_area_complete(QXLInstance *qxl, uint32_t surface, QXLRect *rects, uint32_t count) { }
+static void set_capabilities(QXLInstance *qxl, uint8_t present, uint8_t caps[58]) { }
+static int monitors_config(QXLInstance *qxl, VDAgentMonitorsConfig *config) { return 0; }
+
+static QXLInterface display = {
+    .base = { SPICE_INTERFACE_QXL, "bench", SPICE_INTERFACE_QXL_MAJOR, SPICE_INTERFACE_QXL_MINOR },
+    .attached_worker = attached, .set_compression_level = set_level, .set_mm_time = set_mm_time,
+    .get_init_info = get_init_info, .get_command = get_command, .req_cmd_notification = req_notification,
+    .release_resource = release_resource, .get_cursor_command = get_cursor,
+    .req_cursor_notification = req_notification, .notify_update = notify_update,
+    .flush_resources = flush_resources, .async_complete = async_complete,
+    .update_area_complete = update_area_complete, .set_client_capabilities = set_capabilities,
+    .client_monitors_config = monitors_config,
+};
+static QXLInstance qxl = { .base = { &display.base }, .id = 0 };
+
+static void show(char *pixels, int width, int height)
+{
+    QXLDevMemSlot slot = { .virt_end = ~0ul };
+    QXLDevSurfaceCreate surface = {
+        .format = SPICE_SURFACE_FMT_32_xRGB, .width = width, .height = height, .stride = -width * 4,
+        .mem = (uintptr_t)calloc((size_t)width * height, 4), .mouse_mode = 1,
+    };
+    spice_qxl_add_memslot(&qxl, &slot);
+    spice_qxl_create_primary_surface(&qxl, 0, &surface);
+    drawable.bbox = (QXLRect){ .right = width, .bottom = height };
+    drawable.effect = QXL_EFFECT_OPAQUE;
+    drawable.type = QXL_DRAW_COPY;
+    memset(drawable.surfaces_dest, -1, sizeof drawable.surfaces_dest);
+    drawable.u.copy.rop_descriptor = SPICE_ROPD_OP_PUT;
+    drawable.u.copy.src_bitmap = (uintptr_t)&image;
+    drawable.u.copy.src_area = drawable.bbox;
+    QXL_SET_IMAGE_ID(&image, QXL_IMAGE_GROUP_DEVICE, 1);
+    image.descriptor.type = SPICE_IMAGE_TYPE_BITMAP;
+    image.descriptor.width = image.bitmap.x = width;
+    image.descriptor.height = image.bitmap.y = height;
+    image.bitmap.flags = QXL_BITMAP_DIRECT | QXL_BITMAP_TOP_DOWN;
+    image.bitmap.stride = width * 4;
+    image.bitmap.data = (uintptr_t)pixels;
+    image.bitmap.format = SPICE_BITMAP_FMT_32BIT;
+    g_atomic_int_set(&drawn, 1);
+    spice_qxl_wakeup(&qxl);
+}
+
+int main(int argc, char **argv)
+{
+    gsize length;
+    char *pixels;
+    if (argc != 5 || !g_file_get_contents(argv[2], &pixels, &length, NULL)
+        || length != (gsize)4 * atoi(argv[3]) * atoi(argv[4])) {
+        fprintf(stderr, "usage: c-server PORT FILE WIDTH HEIGHT, and a file of that size\n");
+        return 2;
+    }
+    alarm(120);
+    GMainLoop *loop = g_main_loop_new(NULL, FALSE);
+    SpiceServer *server = spice_server_new();
+    spice_server_set_addr(server, "127.0.0.1", 0);
+    spice_server_set_port(server, atoi(argv[1]));
+    spice_server_set_noauth(server);
+    if (spice_server_init(server, &core) != 0)
+        return 1;
+    spice_server_add_interface(server, &qxl.base);
+    spice_server_vm_start(server);
+    show(pixels, atoi(argv[3]), atoi(argv[4]));
+    puts("ready");
+    fflush(stdout);
+    g_main_loop_run(loop);
+    return 0;
+}
