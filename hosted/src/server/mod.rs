@@ -10,6 +10,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::runtime;
 use tokio::sync::Notify;
 use tokio::task::LocalSet;
@@ -31,6 +32,8 @@ use crate::viewer;
 
 /// How long a source may take to show its first picture.
 const FIRST_PICTURE: Duration = Duration::from_secs(10);
+/// How long a refused peer may take to read why.
+const LINGER: Duration = Duration::from_secs(1);
 /// How long everything may take to end.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
@@ -143,9 +146,28 @@ async fn connection(engine: Rc<Engine>, lobby: Rc<RefCell<Lobby<Rc<Notify>>>>, m
             return;
         }
     };
-    lobby.borrow_mut().leave(place);
     match linked {
-        Ok(linked) => viewer::run(&engine, stream, &peer, linked).await,
-        Err(error) => tracing::info!(%peer, reason = %error, "not linked"),
+        Ok(linked) => {
+            lobby.borrow_mut().leave(place);
+            viewer::run(&engine, stream, &peer, linked).await;
+        }
+        Err(error) => {
+            tracing::info!(%peer, reason = %error, "not linked");
+            linger(&mut stream).await;
+            lobby.borrow_mut().leave(place);
+        }
     }
+}
+
+/// Lets the peer read why it was refused: closing a socket with unread bytes in it would make TCP
+/// throw away what was sent last.
+async fn linger(stream: &mut Stream) {
+    let drain = async {
+        stream.shutdown().await?;
+        let mut scrap = [0; 1024];
+        while stream.read(&mut scrap).await? > 0 {}
+        io::Result::Ok(())
+    };
+    // Whatever goes wrong now, the connection is over.
+    let _ = tokio::time::timeout(LINGER, drain).await;
 }
