@@ -109,7 +109,7 @@ impl Encoder<'_, '_, '_> {
         self.tokens.literals::<U>(&self.dictionary.ring[self.pending..end])
     }
 
-    /// The repetition at `at` that saves most, among a run, the continuation of the last match,
+    /// The repetition at `at` that saves most, among a run, what stands above, the continuation of the last match,
     /// and the places where pixels like these were last seen.
     #[inline(always)]
     fn longest<U: Unit>(&mut self, at: usize) -> Option<Match> {

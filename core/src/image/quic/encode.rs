@@ -98,10 +98,21 @@ impl<G: Group, const B: usize> Coder<G> for Encoder<'_, '_, '_, B> {
     fn pixel(&mut self, i: usize) -> Result<(), Full> {
         let symbols = self.rows.symbols[i];
         let contexts = self.rows.contexts[i];
-        for &n in G::LANES {
+        let mut words = [0; 3];
+        let words = &mut words[..G::LANES.len()];
+        for (word, &n) in words.iter_mut().zip(G::LANES) {
             let code = self.model.code(n, lane(contexts, n));
-            let word = u32::from(Model::<B>::FAMILY.words[code][lane(symbols, n)]);
-            self.writer.put(word & 0xff, word >> 8)?;
+            *word = u32::from(Model::<B>::FAMILY.words[code][lane(symbols, n)]);
+        }
+        let length: u32 = words.iter().map(|word| word >> 8).sum();
+        if length <= 32 {
+            // Nearly always: one write for the pixel.
+            let all = words.iter().fold(0, |all, word| (all << (word >> 8)) | u64::from(word & 0xff));
+            self.writer.put(all as u32, length)?;
+        } else {
+            for word in words {
+                self.writer.put(*word & 0xff, *word >> 8)?;
+            }
         }
         let context = &mut self.rows.contexts[i + 1];
         *context = (*context & !G::MASK) | (symbols & G::MASK);

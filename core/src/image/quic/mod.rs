@@ -3,9 +3,8 @@
 //!
 //! Rows run from the top. A pixel is predicted from its left and upper neighbours, the residual of
 //! each component becomes a symbol, and the symbol is written with the code that did best for
-//! symbols in a like neighbourhood. Encoder and decoder walk a row in the same way
-//! (`walk`) with the same models (`model`); only what they do at a
-//! pixel differs.
+//! symbols in a like neighbourhood. Encoder and decoder walk a row in the same way (`walk`) with
+//! the same models (`model`); only what they do at a pixel differs.
 //!
 //! Inside, a pixel is a u32 with a component in each byte, blue lowest, alpha highest, whatever
 //! the format; 16-bit pictures have five bits in each.

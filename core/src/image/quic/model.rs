@@ -72,7 +72,7 @@ impl<const B: usize> Model<B> {
 /// Buckets hold symbols 0, 1-2, 3-6, 7-14 and so on; the last holds the rest.
 #[inline(always)]
 const fn bucket<const B: usize>(symbol: usize) -> usize {
-    const BUCKETS: [u8; 256] = {
+    static BUCKETS: [u8; 256] = {
         let mut buckets = [0; 256];
         let mut symbol = 0;
         while symbol < 255 {

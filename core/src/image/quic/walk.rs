@@ -30,14 +30,14 @@ pub(super) trait Coder<G: Group> {
 }
 
 /// Bits of a run length's last part, by run state.
-pub(super) const RUN_BITS: [u8; 32] =
+pub(super) static RUN_BITS: [u8; 32] =
     [0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7, 8, 9, 10, 11, 12, 13, 14, 15];
 
 const STEPS: usize = 7;
 const LAST_STEP: u8 = STEPS as u8 - 1;
 const STEP_PIXELS: usize = 2048;
 /// Costs are halved when the best exceeds this, by step.
-const TRIGGERS: [u16; STEPS] = [110, 550, 900, 800, 550, 400, 350];
+static TRIGGERS: [u16; STEPS] = [110, 550, 900, 800, 550, 400, 350];
 
 impl Pace {
     pub(super) const fn new() -> Self {
@@ -145,7 +145,7 @@ fn pixels_to_run<G: Group, C: Coder<G>>(
 
 /// Of the table's numbers only the low six bits can ever matter.
 #[rustfmt::skip]
-const RANDOM: [u8; 256] = [
+static RANDOM: [u8; 256] = [
     2, 23, 19, 21, 7, 18, 40, 14, 12, 32, 47, 44, 36, 6, 18, 11,
     4, 19, 42, 29, 16, 63, 57, 51, 16, 3, 5, 14, 15, 30, 20, 9,
     36, 45, 3, 57, 61, 0, 8, 5, 41, 14, 43, 27, 43, 59, 31, 35,
