@@ -1,7 +1,7 @@
 //! What a viewer types and points at changes the desktop, and nothing stays held.
 
 use super::picture::{Picture, same_picture};
-use super::programs::{Client, Sumac, needs, until};
+use super::programs::{Client, RemoteViewer, Sumac, needs, until};
 use rustix::process::Signal;
 
 /// XT scan codes.
@@ -16,10 +16,14 @@ fn still_desktop() -> Sumac {
     Sumac::start(&["--freeze", "--size", "800x600"])
 }
 
-/// What the client shows above the taskbar, which tells the last event whatever it did.
-fn desktop(client: &mut Client, sumac: &Sumac) -> Picture {
-    let shown = Picture::of_client(client, sumac);
+/// A picture without the taskbar, which tells the last event whatever it did.
+fn above_taskbar(shown: &Picture) -> Picture {
     shown.part(0, 0, shown.width, shown.height - TASKBAR)
+}
+
+/// What the client shows above the taskbar.
+fn desktop(client: &mut Client, sumac: &Sumac) -> Picture {
+    above_taskbar(&Picture::of_client(client, sumac))
 }
 
 /// Waits until the client's desktop is another one than `before`, then for both ends to agree.
@@ -37,6 +41,21 @@ fn typing_changes_the_desktop() {
     let before = desktop(&mut client, &sumac);
     client.does(&format!("key press {A}"));
     changed(&mut client, &sumac, &before, "the typed letter");
+}
+
+/// The whole way of a key: X, GTK, spice-gtk, the wire, the desktop.
+#[test]
+fn typing_into_remote_viewer_changes_the_desktop() {
+    needs!("typing_into_remote_viewer_changes_the_desktop": "remote-viewer", "Xvfb", "xdotool");
+    let sumac = still_desktop();
+    let before = above_taskbar(&Picture::of_server(&sumac));
+    let viewer = RemoteViewer::start(&sumac);
+    // Its title begins with the desktop's name once it is connected.
+    let type_letter = ["search", "--onlyvisible", "--name", "^Sumac", "windowfocus", "key", "a"];
+    until("the typed letter", || {
+        viewer.on_screen("xdotool", &type_letter);
+        above_taskbar(&Picture::of_server(&sumac)).difference(&before) > 0
+    });
 }
 
 #[test]

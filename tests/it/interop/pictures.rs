@@ -1,9 +1,9 @@
 //! The picture that a client shows is the picture of the source, pixel for pixel.
 
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use super::picture::{Picture, same_picture};
-use super::programs::{Client, Display, Program, Sumac, VV_FILE, needs, until};
+use super::programs::{Client, Program, RemoteViewer, Sumac, needs, until};
 
 #[test]
 fn spicy_screenshot_sees_the_reference_over_tcp_and_unix() {
@@ -40,15 +40,10 @@ fn a_gobject_client_sees_the_reference_over_tcp_and_unix() {
 fn remote_viewer_shows_the_reference_from_a_connection_file() {
     needs!("remote_viewer_shows_the_reference_from_a_connection_file": "remote-viewer", "Xvfb", "import");
     let sumac = Sumac::start_with_password(&["--freeze", "--size", "640x480"]);
-    let display = Display::start();
-    let mut command = Command::new("remote-viewer");
-    command.arg(sumac.dir().join(VV_FILE)).env("DISPLAY", &display.name).env("HOME", sumac.dir());
-    let _viewer = Program::start(command.stderr(Stdio::null()));
+    let viewer = RemoteViewer::start(&sumac);
     let shot = sumac.dir().join("screen.ppm");
     until("the desktop on the viewer's screen", || {
-        let mut import = Command::new("import");
-        import.args(["-window", "root", "-depth", "8"]).arg(&shot).env("DISPLAY", &display.name);
-        assert!(import.status().unwrap().success());
+        assert!(viewer.on_screen("import", &["-window", "root", "-depth", "8", shot.to_str().unwrap()]));
         Picture::of_server(&sumac).position_in(&Picture::read_ppm(&shot)).is_some()
     });
 }

@@ -135,20 +135,31 @@ impl Drop for Program {
     }
 }
 
-/// An X server without a screen that anybody sees.
-pub(crate) struct Display {
-    _server: Program,
-    /// What DISPLAY is set to for it.
-    pub(crate) name: String,
+/// remote-viewer on a screen of its own, which nobody sees.
+pub(crate) struct RemoteViewer {
+    _viewer: Program,
+    _screen: Program,
+    display: String,
 }
 
-impl Display {
-    pub(crate) fn start() -> Self {
-        let mut command = Command::new("Xvfb");
-        command.args(["-displayfd", "1", "-screen", "0", "1024x768x24", "-nolisten", "tcp"]);
-        let mut server = Program::start(command.stderr(Stdio::null()));
-        let number = server.line("");
-        Self { _server: server, name: format!(":{number}") }
+impl RemoteViewer {
+    /// Starts it with the server's connection file.
+    pub(crate) fn start(sumac: &Sumac) -> Self {
+        let mut xvfb = Command::new("Xvfb");
+        xvfb.args(["-displayfd", "1", "-screen", "0", "1024x768x24", "-nolisten", "tcp"]);
+        let mut screen = Program::start(xvfb.stderr(Stdio::null()));
+        let display = format!(":{}", screen.line(""));
+        let mut viewer = Command::new("remote-viewer");
+        viewer.arg(sumac.dir().join(VV_FILE)).env("DISPLAY", &display).env("HOME", sumac.dir());
+        let viewer = Program::start(viewer.stderr(Stdio::null()));
+        Self { _viewer: viewer, _screen: screen, display }
+    }
+
+    /// Runs an X program on the screen; whether it ended well.
+    pub(crate) fn on_screen(&self, program: &str, arguments: &[&str]) -> bool {
+        let mut command = Command::new(program);
+        command.args(arguments).env("DISPLAY", &self.display).stdout(Stdio::null()).stderr(Stdio::null());
+        command.status().unwrap().success()
     }
 }
 
