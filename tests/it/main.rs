@@ -20,4 +20,6 @@ mod peer;
 #[path = "../firmware/src/session.rs"]
 mod session;
 #[cfg(test)]
+mod replay;
+#[cfg(test)]
 mod vectors;

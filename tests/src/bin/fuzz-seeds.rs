@@ -1,0 +1,216 @@
+//! Writes the seeds of the fuzzer anew, from core's samples, the recorded sessions and the reference
+//! encoders' image data: `fuzz-seeds tests/fuzz/corpus`. What the bytes mean is said at each oracle.
+
+use std::env;
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use sumac_core::proto::TABLES;
+use sumac_core::proto::agent::AgentMessage;
+use sumac_core::wire::{Row, Sampler, Sender};
+use sumac_tests::recording::{Recording, Speaker};
+use sumac_tests::session::{Message, Session};
+
+/// Seeds of sessions end here.
+const SESSION: usize = 2048;
+/// Larger messages are mostly pixels.
+const BODY: usize = 300;
+/// Larger image data too.
+const IMAGE: usize = 400;
+/// A session of each kind of client and of each header, and all the drawing operations.
+const SESSIONS: [&str; 5] =
+    ["spicy.rec", "html5.rec", "agent-resize.rec", "full-headers-inputs.rec", "full-headers-draw.rec"];
+const VECTORS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/vectors");
+
+fn main() -> ExitCode {
+    let Some(folder) = env::args().nth(1) else {
+        let _ = writeln!(io::stderr(), "usage: fuzz-seeds FOLDER");
+        return ExitCode::FAILURE;
+    };
+    let seeds = Seeds { folder: folder.into() };
+    match seeds.write_all() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            let _ = writeln!(io::stderr(), "fuzz-seeds: {e}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+struct Seeds {
+    folder: PathBuf,
+}
+
+impl Seeds {
+    fn write_all(&self) -> io::Result<()> {
+        self.samples()?;
+        for file in SESSIONS {
+            let recording = Recording::read(&Path::new(VECTORS).join("sessions").join(file))?;
+            for (n, connection) in recording.connections.iter().enumerate() {
+                let session = Session::cut(connection).map_err(|e| io::Error::other(format!("{file}: {e}")))?;
+                self.session(&format!("{}-{n}", file.trim_end_matches(".rec")), &session)?;
+            }
+        }
+        self.sasl()?;
+        self.monitors()?;
+        self.images()
+    }
+
+    fn put(&self, target: &str, name: &str, parts: &[&[u8]]) -> io::Result<()> {
+        let folder = self.folder.join(target);
+        fs::create_dir_all(&folder)?;
+        fs::write(folder.join(name), parts.concat())
+    }
+
+    /// Every message of the table; the agent's also in its own stream.
+    fn samples(&self) -> io::Result<()> {
+        let mut sampler = Sampler::new(1);
+        let mut agent = vec![0];
+        for (table, rows) in (0u8..).zip(TABLES) {
+            let mut messages = Vec::new();
+            for (n, row) in (0u8..).zip(*rows) {
+                let body = sampled(row, &mut sampler)?;
+                messages.extend([table, n]);
+                messages.extend(block(&body));
+                if rows.as_ptr() == AgentMessage::TABLE.as_ptr() {
+                    agent.extend(u32::from(row.id).to_le_bytes());
+                    agent.push(n);
+                    agent.extend(block(&body));
+                }
+            }
+            let sender = rows.first().map_or(Sender::Either, |row| row.sender);
+            let channel = rows.first().map_or("", |row| row.channel);
+            let name = format!("{channel}-{sender:?}").to_lowercase().replace([' ', ',', '/'], "-");
+            self.put("wire", &name, &[&messages])?;
+        }
+        self.put("agent", "samples", &[&agent])
+    }
+
+    fn session(&self, name: &str, session: &Session) -> io::Result<()> {
+        let target = match session.channel_type {
+            1 => "session_main",
+            2 => "session_display",
+            3 => "session_inputs",
+            4 => "session_cursor",
+            _ => return Ok(()),
+        };
+        let flags = u8::from(!session.mini_headers);
+        let mut operations = vec![flags, 0xff, 0xff, 0xff, 0xff];
+        let mut agent = vec![1];
+        let mut stream = Vec::new();
+        for message in session.messages.iter().filter(|message| message.body.len() <= BODY) {
+            if operations.len() + message.body.len() > SESSION {
+                break;
+            }
+            // The machine says SET_ACK and PING itself, and its client answers.
+            if !matches!((message.speaker, message.id), (Speaker::Server, 3 | 4) | (Speaker::Client, 1..=3)) {
+                operations.push(if message.speaker == Speaker::Client { 0 } else { 2 });
+                operations.extend(message.id.to_le_bytes());
+                operations.extend(block(&message.body));
+                operations.push(6);
+            }
+            if message.speaker == Speaker::Server && stream.len() < BODY {
+                stream.extend(framed(message, session.mini_headers));
+            }
+            if target == "session_main" && message.id == 107 {
+                agent.extend(block(&message.body));
+            }
+        }
+        self.put(target, name, &[&operations])?;
+        if agent.len() > 1 {
+            self.put("agent", name, &[&agent])?;
+        }
+        if session.channel_type != 1 {
+            return Ok(());
+        }
+        self.put("framing", name, &[&[flags, 0, 4, 2, 0, 7, 1], &stream])?;
+        let selection = session.auth_selection.as_deref().unwrap_or_default();
+        let ticket = session.ticket.as_deref().unwrap_or_default();
+        let answers = block(&[0; 8]);
+        self.put("link", &format!("server-{name}"), &[&[0, 0], &answers, &session.link_message, selection, ticket])?;
+        let result = session.link_result.map_or([7, 0, 0, 0], u32::to_le_bytes);
+        self.put("link", &format!("client-{name}"), &[&[1, 0], &answers, &session.link_reply, &result])
+    }
+
+    /// No recording has SASL: worked out from protocol.md §3.2.
+    fn sasl(&self) -> io::Result<()> {
+        let hello = b"REDQ\x02\0\0\0\x02\0\0\0\x16\0\0\0\0\0\0\0\x01\0\x01\0\0\0\0\0\0\0\x12\0\0\0\x0b\0\0\0";
+        let choice = b"\x02\0\0\0\x04\0\0\0TEST\x03\0\0\0hi\0\0\0\0\0\x02\0\0\0x\0";
+        // Answers: admit with a key, a known name, continue twice, then complete and accept.
+        let answers = block(&[0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0]);
+        self.put("link", "server-sasl", &[&[0, 2], &answers, hello, choice])?;
+        let mut reply = b"REDQ\x02\0\0\0\x02\0\0\0\xb6\0\0\0\0\0\0\0".to_vec();
+        reply.resize(16 + 166, 0x30);
+        reply.extend(b"\x01\0\0\0\0\0\0\0\xb2\0\0\0\x0d\0\0\0");
+        let mechanisms = b"\x0c\0\0\0,PLAIN,TEST,\x02\0\0\0x\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\0";
+        self.put("link", "client-sasl", &[&[1, 1], &block(&[1]), &reply, mechanisms])
+    }
+
+    /// One monitor; two of four of which one has no area; none.
+    fn monitors(&self) -> io::Result<()> {
+        let head = |n: u32, width: u32| [n, 0, width, 600, n * width, 0, 0].map(u32::to_le_bytes).concat();
+        let device = [4, 0];
+        self.put("monitors_config", "one", &[&device, &[1, 0, 0, 0], &head(0, 800)])?;
+        self.put("monitors_config", "two", &[&device, &[2, 0, 4, 0], &head(0, 800), &head(1, 0)])?;
+        self.put("monitors_config", "none", &[&device, &[0, 0, 1, 0]])
+    }
+
+    /// What the reference encoded, and pictures of each kind to be encoded.
+    fn images(&self) -> io::Result<()> {
+        for codec in ["quic", "lz", "glz"] {
+            let text = fs::read_to_string(Path::new(VECTORS).join("images").join(codec).with_extension("hex"))?;
+            let all = text.split('[').skip(1).filter_map(|vector| vector.split_once(']')).map(|(_, hex)| bytes(hex));
+            if codec == "glz" {
+                let images: Vec<_> = all.take(6).flat_map(|data| block(&data)).collect();
+                self.put(codec, "reference", &[&[0], &images])?;
+                continue;
+            }
+            for (n, data) in all.filter(|data| data.len() <= IMAGE).take(8).enumerate() {
+                self.put(codec, &format!("reference-{n}"), &[&[0], &data])?;
+            }
+        }
+        // protocol.md §14.5: top-down, RGB32, one block of four literal pixels.
+        let block = b"\x01\x08\0\0\0\x12\xf0\x01\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e\x0f\x10";
+        self.put("lz4", "literals", &[&[0, 2, 0, 2, 0], block])?;
+        let picture = |format: u8, content: u8| [format, 20, 12, 3, content, 1, 0, 0, 0];
+        for codec in ["quic", "lz", "glz", "lz4"] {
+            let pictures: Vec<_> = (0..4).flat_map(|n| [picture(n, n), picture(n, n + 2)]).flatten().collect();
+            self.put(codec, "pictures", &[&[1], &pictures])?;
+            let mut raw = vec![1, 2, 7, 5, 0, 6];
+            raw.extend(self::block(&[1, 2, 3, 0, 1, 2, 3, 0, 9, 9, 9, 0]));
+            self.put(codec, "raw", &[&raw])?;
+        }
+        Ok(())
+    }
+}
+
+fn sampled(row: &Row, sampler: &mut Sampler) -> io::Result<Vec<u8>> {
+    let mut body = vec![0; 4096];
+    let len = (row.sample)(sampler, &mut body).map_err(|e| io::Error::other(format!("{}: {e}", row.name)))?;
+    body.truncate(len);
+    Ok(body)
+}
+
+/// The form in which oracles take a part of unknown length.
+fn block(bytes: &[u8]) -> Vec<u8> {
+    let len = u16::try_from(bytes.len()).unwrap_or(u16::MAX);
+    [&len.to_le_bytes(), &bytes[..len.into()]].concat()
+}
+
+fn framed(message: &Message, mini: bool) -> Vec<u8> {
+    let size = u32::try_from(message.body.len()).unwrap_or(u32::MAX).to_le_bytes();
+    let (serial, sub_list) = (message.serial.to_le_bytes(), message.sub_list.to_le_bytes());
+    let id = message.id.to_le_bytes();
+    if mini {
+        [&id[..], &size, &message.body].concat()
+    } else {
+        [&serial[..], &id, &size, &sub_list, &message.body].concat()
+    }
+}
+
+fn bytes(hex: &str) -> Vec<u8> {
+    let digits: Vec<_> = hex.chars().filter_map(|c| c.to_digit(16)).filter_map(|d| u8::try_from(d).ok()).collect();
+    digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect()
+}

@@ -1,0 +1,47 @@
+//! What must hold for any bytes: plain functions that panic when it does not.
+//!
+//! The fuzzer of `tests/fuzz` calls them with bytes that it makes up, and `cargo test` with the
+//! seeds and findings that are kept there (`tests/it/replay.rs`). Each target has a name, which is
+//! also that of its folders of seeds and findings.
+
+mod agent;
+mod framing;
+mod image;
+mod input;
+mod link;
+mod monitors;
+mod session;
+mod subjects;
+mod wire;
+
+/// Something to be fuzzed.
+#[derive(Clone, Copy, Debug)]
+pub struct Target {
+    /// What it is called on the command line and among the seeds.
+    pub name: &'static str,
+    /// Checks what these bytes come to.
+    pub check: fn(&[u8]),
+}
+
+/// All of them.
+pub const TARGETS: &[Target] = &[
+    Target { name: "agent", check: agent::check },
+    Target { name: "framing", check: framing::check },
+    Target { name: "glz", check: image::glz },
+    Target { name: "link", check: link::check },
+    Target { name: "lz", check: image::lz },
+    Target { name: "lz4", check: image::lz4 },
+    Target { name: "monitors_config", check: monitors::check },
+    Target { name: "quic", check: image::quic },
+    Target { name: "session_cursor", check: subjects::cursor },
+    Target { name: "session_display", check: subjects::display },
+    Target { name: "session_inputs", check: subjects::inputs },
+    Target { name: "session_main", check: subjects::main },
+    Target { name: "wire", check: wire::check },
+];
+
+/// The target of this name.
+#[must_use]
+pub fn target(name: &str) -> Option<&'static Target> {
+    TARGETS.iter().find(|target| target.name == name)
+}
