@@ -15,11 +15,11 @@ mod machines;
 mod map;
 #[cfg(test)]
 mod peer;
+#[cfg(test)]
+mod replay;
 // What the firmware serves is served on the host too.
 #[cfg(test)]
 #[path = "../firmware/src/session.rs"]
 mod session;
-#[cfg(test)]
-mod replay;
 #[cfg(test)]
 mod vectors;

@@ -57,7 +57,7 @@ fields! {
 /// Cursor: `u16` flags; unless NONE a [`CursorHeader`]; unless FROM_CACHE the shape to the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cursor<'a> {
-    /// CACHE_ME, and bits without a name; NONE and FROM_CACHE are written as `shape` has it.
+    /// CACHE_ME, and bits without a name; NONE and FROM_CACHE are as `shape` has it.
     pub flags: CursorFlags,
     /// The shape.
     pub shape: Shape<'a>,
@@ -103,7 +103,9 @@ impl<'a> Field<'a> for Cursor<'a> {
         } else {
             Shape::Here(CursorHeader::read(r)?, Data::Here(r.rest()))
         };
-        Ok(Self { flags, shape })
+        let cursor = Self { flags, shape };
+        // With both flags there is no shape, in a cache or not.
+        Ok(Self { flags: cursor.wire_flags(), ..cursor })
     }
 
     fn write(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
