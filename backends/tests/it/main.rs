@@ -6,6 +6,7 @@
     reason = "helpers of tests; clippy.toml allows these only inside test functions"
 )]
 
+mod allocator;
 mod content;
 mod decode;
 #[allow(unsafe_code, reason = "ioctls and mmap")]
