@@ -8,14 +8,15 @@ use super::Region;
 use super::rows::{Rows, differ};
 use crate::source::{Rect, Size};
 
-/// Columns of a tile: a row of it is four cache lines.
-const TILE_COLUMNS: u32 = 64;
+/// Columns of a tile: a row of it is two cache lines. Changes in one tile are one rectangle.
+const TILE_COLUMNS: u32 = 32;
 /// Rows that are compared before their changes are joined: about a line of text.
 const BAND_ROWS: u32 = 16;
-/// Two changes become one rectangle when this many unchanged pixels, or fewer, come with it: a
-/// message and a compressor's start cost about as much.
-const CHEAP_WASTE: u64 = 2048;
-/// Large changes may take along a quarter of unchanged pixels, up to this many.
+/// Two changes become one rectangle when this many unchanged pixels, or fewer, come with it, so
+/// that the letters of a word do not become a message each.
+const CHEAP_WASTE: u64 = 64;
+/// Large changes may take along as many unchanged pixels as the smaller one has, up to this many. A
+/// letter beside a movie is never joined with it.
 const MAX_WASTE: u64 = 16_384;
 
 /// Shrinks `damage` to the pixels that differ between `before` and `after`, in few rectangles.
@@ -49,14 +50,23 @@ fn changes_in(rect: Rect, before: Rows<'_>, after: Rows<'_>) -> Vec<Rect> {
         done.extend(open.extract_if(.., |b| b.bottom() + BAND_ROWS < y));
         compare_band(rect, y..rect.bottom().min(y + BAND_ROWS), before, after, &mut tiles);
         for run in runs(&mut tiles) {
-            match open.iter_mut().min_by_key(|b| waste(**b, run)) {
-                Some(near) if is_cheap(*near, run) => *near = near.union(run),
-                _ => open.push(run),
-            }
+            continue_nearest(&mut open, run);
         }
     }
     done.extend(open);
     done
+}
+
+/// Joins a run with the box above that it continues most cheaply, or begins a box with it.
+fn continue_nearest(open: &mut Vec<Rect>, run: Rect) {
+    let nearest = (0..open.len()).min_by_key(|i| waste(open[*i], run));
+    let Some(i) = nearest.filter(|i| is_cheap(open[*i], run)) else { return open.push(run) };
+    let mut joined = open.swap_remove(i).union(run);
+    // Boxes that overlap would be cut into slivers.
+    while let Some(i) = open.iter().position(|b| b.intersect(joined).is_some()) {
+        joined = joined.union(open.swap_remove(i));
+    }
+    open.push(joined);
 }
 
 /// Notes for each tile of a band the smallest rectangle that holds its changes.
@@ -102,7 +112,7 @@ fn runs(tiles: &mut [Option<Rect>]) -> Vec<Rect> {
 
 /// Whether two rectangles are better sent as one.
 fn is_cheap(a: Rect, b: Rect) -> bool {
-    waste(a, b) <= (a.union(b).area() / 4).clamp(CHEAP_WASTE, MAX_WASTE)
+    waste(a, b) <= a.area().min(b.area()).clamp(CHEAP_WASTE, MAX_WASTE)
 }
 
 /// Pixels that joining two rectangles adds; a little less where they overlap.
@@ -193,6 +203,27 @@ mod tests {
         let picture = Picture::new(0);
         let letters = (0..20).fold(picture.clone(), |p, i| p.change(rect(30 + 12 * i, 50, 7, 12)));
         assert_eq!(tightened(picture, letters, SIZE.bounds()).rects(), [rect(30, 50, 235, 12)]);
+    }
+
+    #[test]
+    fn a_caret_beside_a_movie_is_not_joined_with_it() {
+        let movie = rect(100, 40, 320, 240);
+        for caret in [rect(455, 100, 2, 18), rect(450, 40, 9, 18), rect(60, 270, 2, 18), rect(200, 300, 9, 18)] {
+            let picture = Picture::new(0);
+            let found = tightened(picture.clone(), picture.change(movie).change(caret), SIZE.bounds());
+            assert_eq!(found.rects().len(), 2, "{found:?}");
+            assert!(found.rects().contains(&movie) && found.rects().contains(&caret), "{found:?}");
+        }
+    }
+
+    #[test]
+    fn lines_of_text_become_few_rectangles() {
+        let picture = Picture::new(0);
+        let line = |i: u32| rect(20, 18 * i, 150 + i * 397 % 500, 14);
+        let text = (0..18).fold(picture.clone(), |p, i| p.change(line(i)));
+        let found = tightened(picture, text, SIZE.bounds());
+        assert!(found.rects().len() <= 9, "{found:?}");
+        assert!((0..18).all(|i| found.area_in(line(i)) == line(i).area()));
     }
 
     #[test]

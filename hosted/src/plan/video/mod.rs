@@ -114,7 +114,7 @@ impl VideoPlan {
                 self.consider(area, rules.motion, &mut step);
             }
         }
-        if !self.streams.is_empty() && now >= self.adapted + ADAPT_EVERY {
+        if !self.streams.is_empty() && now.saturating_sub(self.adapted) >= ADAPT_EVERY {
             self.adapted = now;
             self.adapt(&mut step);
         }
@@ -126,7 +126,7 @@ impl VideoPlan {
     pub fn on_time(&mut self, now: Duration) -> Changes {
         let mut changes = Changes::default();
         if let Some(rules) = self.rules {
-            changes.ended = self.streams.extract_if(.., |s| now >= s.last_change() + rules.end_after).collect();
+            changes.ended = self.streams.extract_if(.., |s| now >= s.rests_at(rules.end_after)).collect();
             changes.refine = changes.ended.iter().map(|s| s.rect).collect();
         }
         changes
@@ -135,7 +135,7 @@ impl VideoPlan {
     /// When [`on_time`](Self::on_time) must be called; `None` while there is no stream.
     pub fn deadline(&self) -> Option<Duration> {
         let rules = self.rules?;
-        self.streams.iter().map(|s| s.last_change() + rules.end_after).min()
+        self.streams.iter().map(|s| s.rests_at(rules.end_after)).min()
     }
 
     /// The streams there are now; no two overlap.

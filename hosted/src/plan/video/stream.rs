@@ -35,8 +35,9 @@ impl Stream {
         self.history.rate()
     }
 
-    pub(super) fn last_change(&self) -> Duration {
-        self.last_change
+    /// When it will have been without a substantial change for this long.
+    pub(super) fn rests_at(&self, after: Duration) -> Duration {
+        self.last_change.saturating_add(after)
     }
 
     /// How long its rectangle has been the same.
