@@ -80,9 +80,7 @@ fn compare_band(rect: Rect, rows: Range<u32>, before: Rows<'_>, after: Rows<'_>,
         let columns = (rect.x..).step_by(TILE_COLUMNS as usize);
         for (((old, new), tile), x) in old.chunks(TILE_BYTES).zip(new.chunks(TILE_BYTES)).zip(&mut *tiles).zip(columns)
         {
-            if old != new
-                && let Some((first, last)) = differing_columns(old, new)
-            {
+            if let Some((first, last)) = differing_columns(old, new) {
                 let changed = Rect { x: x + first, y, width: last - first + 1, height: 1 };
                 *tile = Some(tile.map_or(changed, |t: Rect| t.union(changed)));
             }
@@ -93,6 +91,14 @@ fn compare_band(rect: Rect, rows: Range<u32>, before: Rows<'_>, after: Rows<'_>,
 /// The first and last column whose colours differ.
 fn differing_columns(old: &[u8], new: &[u8]) -> Option<(u32, u32)> {
     let mut pixels = old.as_chunks().0.iter().zip(new.as_chunks().0);
+    // Where everything changes, both ends nearly always do: no need to look between.
+    let last = pixels.len().checked_sub(1)?;
+    if pixels.clone().next().is_some_and(differ) && pixels.clone().next_back().is_some_and(differ) {
+        return Some((0, last as u32));
+    }
+    if old == new {
+        return None;
+    }
     let first = pixels.clone().position(differ)?;
     let last = pixels.rposition(differ)?;
     Some((first as u32, last as u32))
