@@ -7,3 +7,4 @@ mod pictures;
 mod programs;
 mod recorded_anew;
 mod slow_viewer;
+mod video;

@@ -45,6 +45,13 @@ impl Picture {
         Self { width: info.width as usize, height: info.height as usize, rgb }
     }
 
+    /// A frame of bytes blue, green, red and one more.
+    pub(crate) fn of_bgrx(width: usize, bytes: &[u8]) -> Self {
+        let pixels = bytes.as_chunks::<4>().0;
+        let rgb = pixels.iter().flat_map(|&[blue, green, red, _]| [red, green, blue]).collect();
+        Self { width, height: pixels.len() / width, rgb }
+    }
+
     /// What the server shows now, by its own account.
     pub(crate) fn of_server(sumac: &Sumac) -> Self {
         let path = sumac.dir().join("ref.png");

@@ -62,3 +62,18 @@ fn the_desktop_takes_the_size_of_a_viewers_window() {
         assert_eq!((shown.width, shown.height), (720, 488));
     }
 }
+
+/// Text that is typed and scrolls, in every form of picture that this build can be asked for.
+#[test]
+fn every_compression_shows_the_same_pixels() {
+    needs!("every_compression_shows_the_same_pixels": "gi");
+    const ENTER: &str = "0x1c";
+    for word in ["off", "auto_glz", "auto_lz", "lz4"] {
+        let sumac = Sumac::start(&["--freeze", "--size", "800x600", "--image-compression", word]);
+        let mut client = Client::connect(&sumac.tcp_uri());
+        for key in ["0x23", "0x12", "0x26", "0x19", ENTER].into_iter().chain([ENTER; 30]) {
+            client.does(&format!("key press {key}"));
+        }
+        same_picture(&mut client, &sumac);
+    }
+}

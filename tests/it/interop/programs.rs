@@ -1,5 +1,6 @@
 //! Processes that cannot outlive their test: the server, clients, an X display.
 
+use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -62,6 +63,8 @@ pub(crate) struct Program {
     seen: Vec<String>,
     /// Where in `seen` the lines since the last [`Self::say`] begin.
     since: usize,
+    /// The file that its standard error goes to, if it was given one.
+    err: Option<PathBuf>,
 }
 
 impl Program {
@@ -71,7 +74,19 @@ impl Program {
         let out = BufReader::new(child.stdout.take().unwrap());
         let (sender, lines) = channel();
         thread::spawn(move || out.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
-        Self { child, lines, seen: Vec::new(), since: 0 }
+        Self { child, lines, seen: Vec::new(), since: 0, err: None }
+    }
+
+    /// Starts it with `err` as the file for its standard error.
+    pub(crate) fn start_with_log(command: &mut Command, err: PathBuf) -> Self {
+        let mut program = Self::start(command.stderr(File::create(&err).unwrap()));
+        program.err = Some(err);
+        program
+    }
+
+    /// What it wrote to standard error so far.
+    pub(crate) fn log(&self) -> String {
+        self.err.as_ref().map_or_else(String::new, |path| std::fs::read_to_string(path).unwrap())
     }
 
     /// Writes a line to its standard input; what it wrote before counts no more.
@@ -94,7 +109,9 @@ impl Program {
             match self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
                 Ok(line) => self.seen.push(line),
                 Err(RecvTimeoutError::Timeout) => panic!("no line with {part:?} in {:#?}", self.seen),
-                Err(RecvTimeoutError::Disconnected) => panic!("ended without {part:?}: {:#?}", self.seen),
+                Err(RecvTimeoutError::Disconnected) => {
+                    panic!("ended without {part:?}: {:#?}\n{}", self.seen, self.log())
+                }
             }
         }
     }
@@ -182,10 +199,10 @@ impl Sumac {
     /// The same with a password of its own choice, which only [`VV_FILE`] tells.
     pub(crate) fn start_with_password(options: &[&str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let err = std::fs::File::create(dir.path().join("stderr")).unwrap();
         let mut command = Command::new(sumac_binary());
-        command.current_dir(dir.path()).stderr(err).args(["serve", "--port", "0", "--unix", "unix.sock"]);
-        let mut program = Program::start(command.args(["--vv", VV_FILE, "--write-ref", "ref.png"]).args(options));
+        command.current_dir(dir.path()).args(["serve", "--port", "0", "--unix", "unix.sock"]);
+        command.args(["--vv", VV_FILE, "--write-ref", "ref.png"]).args(options);
+        let mut program = Program::start_with_log(&mut command, dir.path().join("stderr"));
         let ready = program.line("ready");
         Self { program, ready, dir }
     }
@@ -201,11 +218,6 @@ impl Sumac {
 
     pub(crate) fn unix_uri(&self) -> String {
         format!("spice+unix://{}", self.dir().join("unix.sock").display())
-    }
-
-    /// What it logged so far.
-    pub(crate) fn log(&self) -> String {
-        std::fs::read_to_string(self.dir().join("stderr")).unwrap()
     }
 }
 

@@ -15,14 +15,14 @@ fn a_stopped_viewer_slows_nobody_takes_no_memory_and_is_dropped() {
     let stopped = Client::connect(&sumac.tcp_uri());
     stopped.0.signal(Signal::STOP);
     let of_others = |line: &str| line.contains("channel closed") && line.contains("peer=127.0.0.1");
-    let dropped = || sumac.log().lines().any(|line| of_others(line) && line.contains("kind=DISPLAY"));
+    let dropped = || sumac.program.log().lines().any(|line| of_others(line) && line.contains("kind=DISPLAY"));
 
     let drawn = |watcher: &mut Client| watcher.0.count("\"event\": \"draw\"");
-    let before = drawn(&mut watcher);
-    until("the other viewer's pictures", || drawn(&mut watcher) >= before + 50);
-    assert!(!dropped(), "{}", sumac.log());
-    let memory = sumac.program.memory_kib("VmRSS");
+    let (before, memory) = (drawn(&mut watcher), sumac.program.memory_kib("VmRSS"));
     until("the stopped viewer's end", dropped);
+    // It is given half a minute, in which the other one sees its thirty pictures a second.
+    let seen = drawn(&mut watcher) - before;
+    assert!(seen > 100, "{seen} pictures beside a stopped viewer");
     let grown = sumac.program.memory_kib("VmHWM").saturating_sub(memory);
     assert!(grown < ROOM_KIB, "{grown} KiB more than {memory}");
 
