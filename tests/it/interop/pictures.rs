@@ -2,8 +2,22 @@
 
 use std::process::Command;
 
+use sumac_tests::recording::Recording;
+use sumac_tests::session::Session;
+
 use super::picture::{Picture, same_picture};
 use super::programs::{Client, Program, RemoteViewer, Sumac, needs, until};
+
+/// What spicy-screenshot sees at `uri`.
+fn screenshot(uri: &str, sumac: &Sumac) -> Picture {
+    let out = sumac.dir().join("shot.ppm");
+    let mut command = Command::new("spicy-screenshot");
+    command.arg(format!("--uri={uri}")).arg(format!("--out-file={}", out.display()));
+    assert!(Program::start(&mut command).ends_well(), "{uri}");
+    let shot = Picture::read_ppm(&out);
+    std::fs::remove_file(&out).unwrap();
+    shot
+}
 
 #[test]
 fn spicy_screenshot_sees_the_reference_over_tcp_and_unix() {
@@ -12,16 +26,29 @@ fn spicy_screenshot_sees_the_reference_over_tcp_and_unix() {
         let sumac = Sumac::start(&["--freeze", "--size", size]);
         let reference = Picture::read_png(&sumac.dir().join("ref.png"));
         for uri in [sumac.tcp_uri(), sumac.unix_uri()] {
-            let out = sumac.dir().join("shot.ppm");
-            let mut command = Command::new("spicy-screenshot");
-            command.arg(format!("--uri={uri}")).arg(format!("--out-file={}", out.display()));
-            assert!(Program::start(&mut command).ends_well(), "{uri}");
-            let shot = Picture::read_ppm(&out);
-            std::fs::remove_file(&out).unwrap();
+            let shot = screenshot(&uri, &sumac);
             assert_eq!((shot.width, shot.height), (reference.width, reference.height), "{uri}");
             assert_eq!(shot.difference(&reference), 0, "{uri}, {size}: pixels that differ");
         }
     }
+}
+
+/// Both ends have mini headers; the relay takes the capability away, as from an old client.
+#[test]
+fn a_client_without_mini_headers_sees_the_reference() {
+    needs!("a_client_without_mini_headers_sees_the_reference": "spicy-screenshot");
+    let sumac = Sumac::start(&["--freeze", "--size", "640x480"]);
+    let to = sumac.tcp_uri().replace("spice://", "");
+    let recording = sumac.dir().join("relayed.rec");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_wire-relay"));
+    command.args(["--listen", "127.0.0.1:0", "--to", &to, "--without-mini-header", "--out"]).arg(&recording);
+    let mut relay = Program::start(&mut command);
+    let address = relay.line("ready ").replace("ready ", "");
+    let shot = screenshot(&format!("spice://{address}"), &sumac);
+    assert_eq!(shot.difference(&Picture::read_png(&sumac.dir().join("ref.png"))), 0, "pixels that differ");
+    let relayed = Recording::read(&recording).unwrap();
+    let sessions: Vec<_> = relayed.connections.iter().map(|c| Session::cut(c).unwrap()).collect();
+    assert!(sessions.len() >= 2 && sessions.iter().all(|session| !session.mini_headers));
 }
 
 #[test]
