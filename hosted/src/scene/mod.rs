@@ -197,3 +197,100 @@ pub(crate) fn frame_size(frame: &Frame) -> Size {
     let layout = frame.layout();
     Size { width: layout.width, height: layout.height }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::Stage;
+    use sumac_backends::Layout;
+
+    fn frame(width: u32, shade: u8, dot: Option<(u32, u32)>) -> Frame {
+        let height = 64;
+        let mut pixels = vec![shade; width as usize * height as usize * 4];
+        if let Some((x, y)) = dot {
+            pixels[(y * width + x) as usize * 4] = !shade;
+        }
+        Frame::from_memory(Layout { width, height, stride: width * 4 }, pixels).unwrap()
+    }
+
+    fn rect(x: u32, y: u32, width: u32, height: u32) -> Rect {
+        Rect { x, y, width, height }
+    }
+
+    /// A scene that shows a plain picture, its stage, and a viewer that has seen it.
+    fn shown() -> (Rc<Scene>, MailboxStage, Rc<Viewer>) {
+        let scene = Scene::new();
+        let mut stage = scene.stage();
+        stage.publish(frame(256, 0, None), &[rect(0, 0, 256, 64)]);
+        let _ = scene.take_mail();
+        let viewer = scene.watch(Rc::new(Notify::new()));
+        (scene, stage, viewer)
+    }
+
+    #[test]
+    fn what_was_overtaken_adds_its_damage_and_gives_its_buffer_back() {
+        let (scene, mut stage, viewer) = shown();
+        let released = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        let counted = |dot| {
+            let released = Arc::clone(&released);
+            frame(256, 0, Some(dot)).on_release(move || {
+                released.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            })
+        };
+        stage.publish(counted((10, 10)), &[rect(0, 0, 64, 64)]);
+        let mut second = vec![0; 256 * 64 * 4];
+        for (x, y) in [(10, 10), (200, 50)] {
+            second[(y * 256 + x) * 4] = 9;
+        }
+        let second = Frame::from_memory(Layout { width: 256, height: 64, stride: 1024 }, second).unwrap();
+        stage.publish(second, &[rect(192, 0, 64, 64)]);
+        assert_eq!(released.load(std::sync::atomic::Ordering::Relaxed), 1, "the first was never shown");
+        let damage = scene.take_mail();
+        for dot in [(10, 10), (200, 50)] {
+            assert!(damage.intersects(rect(dot.0, dot.1, 1, 1)), "{dot:?}");
+        }
+        assert_eq!(viewer.take_damage().rects(), damage.rects());
+        assert!(viewer.take_damage().is_empty());
+    }
+
+    #[test]
+    fn an_equal_picture_is_no_damage_and_another_size_is_all_of_it() {
+        let (scene, mut stage, viewer) = shown();
+        stage.publish(frame(256, 0, None), &[rect(0, 0, 256, 64)]);
+        assert!(scene.take_mail().is_empty());
+        assert!(viewer.take_damage().is_empty());
+        stage.publish(frame(128, 0, None), &[rect(0, 0, 1, 1)]);
+        assert_eq!(scene.take_mail().rects(), [rect(0, 0, 128, 64)]);
+    }
+
+    #[test]
+    fn what_video_covers_is_not_pending_until_it_ends() {
+        let (scene, mut stage, viewer) = shown();
+        let video = rect(0, 0, 64, 64);
+        viewer.cover(vec![video]);
+        stage.publish(frame(256, 0, Some((10, 10))), &[rect(0, 0, 256, 64)]);
+        let _ = scene.take_mail();
+        assert!(viewer.take_damage().is_empty());
+        viewer.cover(Vec::new());
+        viewer.damaged(video);
+        assert_eq!(viewer.take_damage().rects(), [video]);
+    }
+
+    #[test]
+    fn who_left_is_forgotten_and_the_rest_is_told_by_bell() {
+        let (scene, mut stage, viewer) = shown();
+        drop(viewer);
+        let bell = Rc::new(Notify::new());
+        scene.watch_rest(&bell);
+        stage.leds(Leds { caps: true, ..Leds::default() });
+        stage.pointer(3, 4);
+        let _ = scene.take_mail();
+        assert!(scene.leds().caps && scene.pointer().place == (3, 4));
+        drop(bell);
+        stage.publish(frame(256, 1, None), &[rect(0, 0, 256, 64)]);
+        stage.cursor(None);
+        let _ = scene.take_mail();
+        assert!(scene.viewers.borrow().is_empty() && scene.bells.borrow().is_empty());
+        assert_eq!(scene.pointer().shape_number, 1);
+    }
+}

@@ -283,3 +283,6 @@ fn choices(codecs: &[VideoCodec]) -> Vec<Choice> {
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -17,6 +17,7 @@ use sumac_core::wire::{Data, Sized32};
 use super::display;
 use super::picture::wire_rect;
 use crate::connection::{Close, Line};
+use crate::plan::Region;
 use crate::scene::Viewer;
 use crate::video::{Hub, StreamInfo, StreamPacket};
 
@@ -101,7 +102,7 @@ impl Streams {
         let wanted = self.wanted.swap_remove(at);
         tracing::info!(codec = %wanted.codec, id, "the client cannot decode the stream");
         self.undecodable.push(wanted.codec);
-        self.end(line, &wanted)
+        self.end(line, &wanted, &[])
     }
 
     /// The client's order of codecs: its streams start anew in the first that can be encoded.
@@ -112,7 +113,7 @@ impl Streams {
         codecs.extend(rest.iter().filter(|codec| !codecs.contains(codec)).copied().collect::<Vec<_>>());
         self.codecs = Some(codecs);
         while let Some(wanted) = self.wanted.pop() {
-            self.end(line, &wanted)?;
+            self.end(line, &wanted, &[])?;
         }
         Ok(())
     }
@@ -120,6 +121,7 @@ impl Streams {
     /// Ends what the hub ended or cannot encode, wants what it began.
     fn follow_hub(&mut self, line: &mut Line<DisplayServer>) -> Result<(), Close> {
         let there = self.hub.streams();
+        let taken: Vec<_> = there.iter().copied().filter(|info| self.choose(line, info.key).is_some()).collect();
         let mut at = 0;
         while let Some(wanted) = self.wanted.get(at) {
             let lives = there.contains(&wanted.info) && !self.hub.failed(wanted.info.key, wanted.codec);
@@ -127,10 +129,10 @@ impl Streams {
                 at += 1;
             } else {
                 let wanted = self.wanted.swap_remove(at);
-                self.end(line, &wanted)?;
+                self.end(line, &wanted, &taken)?;
             }
         }
-        for info in there {
+        for info in taken {
             if self.wanted.iter().any(|w| w.info.key == info.key) {
                 continue;
             }
@@ -178,13 +180,14 @@ impl Streams {
         Ok(())
     }
 
-    fn end(&self, line: &mut Line<DisplayServer>, wanted: &Wanted) -> Result<(), Close> {
+    /// Ends a stream. What the video left behind is replaced by the exact pixels, except where one
+    /// of `successors` goes on: a stream that grew is not sent as a picture in between.
+    fn end(&self, line: &mut Line<DisplayServer>, wanted: &Wanted, successors: &[StreamInfo]) -> Result<(), Close> {
         end(line, wanted)?;
         self.cover();
-        if wanted.created {
-            // What the video left behind is replaced by the exact pixels.
-            self.viewer.damaged(wanted.info.rect);
-        }
+        let mut left = Region::from(wanted.info.rect);
+        successors.iter().for_each(|next| left.subtract(next.rect));
+        self.viewer.give_back(&left);
         Ok(())
     }
 
