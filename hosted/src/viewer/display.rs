@@ -70,10 +70,10 @@ impl Display {
     /// Local clients get rows as they are: a copy is cheaper than any compression.
     fn compression(&self, caps: DisplayCaps) -> Compression {
         let off = self.policy == ImageCompression::Off || self.wish == Some(WireCompression::OFF);
-        if !self.local && !off && caps.contains(DisplayCaps::LZ4_COMPRESSION) {
-            Compression::Lz4
-        } else {
-            Compression::Raw
+        match caps.contains(DisplayCaps::LZ4_COMPRESSION) {
+            _ if self.local || off => Compression::Raw,
+            true => Compression::Lz4,
+            false => Compression::Lz,
         }
     }
 

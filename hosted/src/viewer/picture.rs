@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use sumac_backends::Frame;
+use sumac_core::image::lz;
 use sumac_core::image::lz4::Lz4Encoder;
 use sumac_core::image::{PixelFormat, Pixels};
 use sumac_core::proto::display::ServerMessage;
@@ -20,6 +21,8 @@ pub(super) enum Compression {
     Raw,
     /// LZ4, for clients with LZ4_COMPRESSION.
     Lz4,
+    /// LZ, which every client decodes.
+    Lz,
 }
 
 /// Bytes below which compressing costs more than it gives.
@@ -34,29 +37,36 @@ pub(super) struct Encoded {
 enum Body {
     Rows { stride: u32 },
     Lz4,
+    Lz,
 }
 
 /// Encodes pictures of one client.
-pub(super) struct PictureEncoder {
-    compression: Compression,
-    lz4: Option<Box<Lz4Encoder>>,
+pub(super) enum PictureEncoder {
+    Raw,
+    Lz4(Box<Lz4Encoder>),
+    /// With the encoder's working memory.
+    Lz(Vec<u32>),
 }
 
 impl PictureEncoder {
     pub(super) fn new(compression: Compression) -> Self {
-        let lz4 = (compression == Compression::Lz4).then(|| Box::new(Lz4Encoder::new()));
-        Self { compression, lz4 }
+        match compression {
+            Compression::Raw => Self::Raw,
+            Compression::Lz4 => Self::Lz4(Box::new(Lz4Encoder::new())),
+            Compression::Lz => Self::Lz(vec![0; lz::MAX_MEMORY]),
+        }
     }
 
     /// Encodes `rect`, which lies inside the frame.
     pub(super) fn encode(&mut self, frame: &Frame, rect: Rect) -> Option<Encoded> {
         let bytes = rect.width as usize * rect.height as usize * 4;
-        match (&mut self.lz4, self.compression) {
-            (Some(lz4), Compression::Lz4) if bytes >= WORTH_IT => {
-                encode_lz4(lz4, frame, rect).filter(|e| e.payload.len() < bytes).or_else(|| encode_raw(frame, rect))
-            }
-            _ => encode_raw(frame, rect),
-        }
+        let compressed = match self {
+            _ if bytes < WORTH_IT => None,
+            Self::Raw => None,
+            Self::Lz4(lz4) => compress(frame, rect, Body::Lz4, Lz4Encoder::max_len, |p, out| lz4.encode(p, out)),
+            Self::Lz(memory) => compress(frame, rect, Body::Lz, |_| bytes, |p, out| lz::encode(p, memory, out)),
+        };
+        compressed.filter(|encoded| encoded.payload.len() < bytes).or_else(|| encode_raw(frame, rect))
     }
 }
 
@@ -80,16 +90,23 @@ fn encode_raw(frame: &Frame, rect: Rect) -> Option<Encoded> {
     Some(Encoded { body: Body::Rows { stride: rect.width * 4 }, payload: rows.into() })
 }
 
-fn encode_lz4(lz4: &mut Lz4Encoder, frame: &Frame, rect: Rect) -> Option<Encoded> {
+/// Compresses the rectangle with `encode` into at most `most` bytes.
+fn compress(
+    frame: &Frame,
+    rect: Rect,
+    body: Body,
+    most: impl FnOnce(&Pixels<'_>) -> usize,
+    encode: impl FnOnce(&Pixels<'_>, &mut [u8]) -> Option<usize>,
+) -> Option<Encoded> {
     let layout = frame.layout();
     let start = rect.y as usize * layout.stride as usize + rect.x as usize * 4;
     let bytes = frame.pixels().get(start..)?;
     let pixels = Pixels::new(bytes, PixelFormat::Rgb32, rect.width, rect.height, layout.stride as usize).ok()?;
-    let mut out = vec![0; Lz4Encoder::max_len(&pixels)];
-    let len = lz4.encode(&pixels, &mut out)?;
+    let mut out = vec![0; most(&pixels)];
+    let len = encode(&pixels, &mut out)?;
     out.truncate(len);
     out.shrink_to_fit();
-    Some(Encoded { body: Body::Lz4, payload: out.into() })
+    Some(Encoded { body, payload: out.into() })
 }
 
 /// Keeps the frame as long as its bytes are on their way.
@@ -117,6 +134,7 @@ pub(super) fn draw_copy(encoded: &Encoded, rect: Rect, id: u64) -> ServerMessage
             data,
         }),
         Body::Lz4 => ImageBody::Lz4(Sized32(data)),
+        Body::Lz => ImageBody::LzRgb(Sized32(data)),
     };
     ServerMessage::DrawCopy(DrawCopy {
         base: Base { surface_id: 0, area: wire_rect(rect), clip: Clip::None },
@@ -132,4 +150,50 @@ pub(super) fn draw_copy(encoded: &Encoded, rect: Rect, id: u64) -> ServerMessage
 pub(super) fn wire_rect(rect: Rect) -> shape::Rect {
     let fit = |n: u32| i32::try_from(n).unwrap_or(i32::MAX);
     shape::Rect::new(fit(rect.y), fit(rect.x), fit(rect.bottom()), fit(rect.right()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sumac_backends::Layout;
+
+    /// Four rows of a ramp that repeats, in a wider frame.
+    fn frame() -> Frame {
+        let pixels: Vec<u8> = (0..64 * 64 * 4).map(|i| ((i / 4) % 8 * 30) as u8).collect();
+        Frame::from_memory(Layout { width: 64, height: 64, stride: 256 }, pixels).unwrap()
+    }
+
+    fn kind(compression: Compression, rect: Rect) -> (&'static str, usize) {
+        let encoded = PictureEncoder::new(compression).encode(&frame(), rect).unwrap();
+        let kind = match encoded.body {
+            Body::Rows { .. } => "rows",
+            Body::Lz4 => "lz4",
+            Body::Lz => "lz",
+        };
+        (kind, encoded.payload.len())
+    }
+
+    #[test]
+    fn what_pays_is_compressed_and_the_rest_sent_as_it_is() {
+        let all = Rect { x: 0, y: 0, width: 64, height: 64 };
+        assert_eq!(kind(Compression::Raw, all), ("rows", 64 * 64 * 4));
+        for (compression, name) in [(Compression::Lz4, "lz4"), (Compression::Lz, "lz")] {
+            let (kind_of_all, len) = kind(compression, all);
+            assert!(kind_of_all == name && len < 64 * 64, "{name}: {len}");
+            let small = Rect { x: 3, y: 3, width: 7, height: 9 };
+            assert_eq!(kind(compression, small), ("rows", 7 * 9 * 4), "too small to pay");
+        }
+    }
+
+    #[test]
+    fn rows_of_the_whole_width_are_sent_from_where_they_lie() {
+        let frame = frame();
+        let band = Rect { x: 0, y: 8, width: 64, height: 4 };
+        let encoded = PictureEncoder::new(Compression::Raw).encode(&frame, band).unwrap();
+        assert_eq!(encoded.payload.as_ptr(), frame.pixels()[8 * 256..].as_ptr());
+        let part = Rect { x: 1, ..band };
+        let Rect { width, .. } = part;
+        assert!(PictureEncoder::new(Compression::Raw).encode(&frame, Rect { width: width - 1, ..part }).is_some());
+        assert!(PictureEncoder::new(Compression::Raw).encode(&frame, Rect { y: 63, height: 2, ..part }).is_none());
+    }
 }
