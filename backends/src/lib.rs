@@ -40,3 +40,4 @@ pub use encoder::{
 pub use error::{BackendError, FrameError, Unavailable};
 pub use frame::{Frame, Layout, Rect};
 pub use probe::{Offer, RateControl, Report};
+pub use software::Jpeg;

@@ -1480,6 +1480,41 @@ pub struct _VAEncMiscParameterHRD {
 }
 pub type VAEncMiscParameterHRD = _VAEncMiscParameterHRD;
 #[repr(C)]
+#[derive(Debug, Copy, Clone)]
+pub struct _VAHuffmanTableBufferJPEGBaseline {
+    pub load_huffman_table: [u8; 2usize],
+    pub huffman_table: [_VAHuffmanTableBufferJPEGBaseline__bindgen_ty_1; 2usize],
+    pub va_reserved: [u32; 4usize],
+}
+#[repr(C)]
+#[derive(Debug, Copy, Clone)]
+pub struct _VAHuffmanTableBufferJPEGBaseline__bindgen_ty_1 {
+    pub num_dc_codes: [u8; 16usize],
+    pub dc_values: [u8; 12usize],
+    pub num_ac_codes: [u8; 16usize],
+    pub ac_values: [u8; 162usize],
+    pub pad: [u8; 2usize],
+}
+impl Default for _VAHuffmanTableBufferJPEGBaseline__bindgen_ty_1 {
+    fn default() -> Self {
+        let mut s = ::std::mem::MaybeUninit::<Self>::uninit();
+        unsafe {
+            ::std::ptr::write_bytes(s.as_mut_ptr(), 0, 1);
+            s.assume_init()
+        }
+    }
+}
+impl Default for _VAHuffmanTableBufferJPEGBaseline {
+    fn default() -> Self {
+        let mut s = ::std::mem::MaybeUninit::<Self>::uninit();
+        unsafe {
+            ::std::ptr::write_bytes(s.as_mut_ptr(), 0, 1);
+            s.assume_init()
+        }
+    }
+}
+pub type VAHuffmanTableBufferJPEGBaseline = _VAHuffmanTableBufferJPEGBaseline;
+#[repr(C)]
 #[derive(Debug, Default, Copy, Clone)]
 pub struct _VAPictureH264 {
     pub picture_id: VASurfaceID,
@@ -2822,6 +2857,288 @@ pub struct _VAEncSliceParameterBufferH264 {
     pub va_reserved: [u32; 4usize],
 }
 pub type VAEncSliceParameterBufferH264 = _VAEncSliceParameterBufferH264;
+#[repr(C)]
+#[derive(Copy, Clone)]
+pub struct _VAEncPictureParameterBufferJPEG {
+    pub reconstructed_picture: VASurfaceID,
+    pub picture_width: u16,
+    pub picture_height: u16,
+    pub coded_buf: VABufferID,
+    pub pic_flags: _VAEncPictureParameterBufferJPEG__bindgen_ty_1,
+    pub sample_bit_depth: u8,
+    pub num_scan: u8,
+    pub num_components: u16,
+    pub component_id: [u8; 4usize],
+    pub quantiser_table_selector: [u8; 4usize],
+    pub quality: u8,
+    pub va_reserved: [u32; 4usize],
+}
+#[repr(C)]
+#[derive(Copy, Clone)]
+pub union _VAEncPictureParameterBufferJPEG__bindgen_ty_1 {
+    pub bits: _VAEncPictureParameterBufferJPEG__bindgen_ty_1__bindgen_ty_1,
+    pub value: u32,
+}
+#[repr(C)]
+#[derive(Debug, Default, Copy, Clone)]
+pub struct _VAEncPictureParameterBufferJPEG__bindgen_ty_1__bindgen_ty_1 {
+    pub _bindgen_align: [u32; 0],
+    pub _bitfield_1: __BindgenBitfieldUnit<[u8; 1usize]>,
+    pub __bindgen_padding_0: [u8; 3usize],
+}
+impl _VAEncPictureParameterBufferJPEG__bindgen_ty_1__bindgen_ty_1 {
+    #[inline]
+    #[allow(unnecessary_transmutes)]
+    pub fn profile(&self) -> u32 {
+        unsafe { ::std::mem::transmute(self._bitfield_1.get_const::<0usize, 2u8>() as u32) }
+    }
+    #[inline]
+    #[allow(unnecessary_transmutes)]
+    pub fn set_profile(&mut self, val: u32) {
+        unsafe {
+            let val: u32 = ::std::mem::transmute(val);
+            self._bitfield_1.set_const::<0usize, 2u8>(val as u64)
+        }
+    }
+    #[inline]
+    #[allow(unnecessary_transmutes)]
+    pub unsafe fn profile_raw(this: *const Self) -> u32 {
+        unsafe {
+            ::std::mem::transmute(<__BindgenBitfieldUnit<[u8; 1usize]>>::raw_get_const::<0usize, 2u8>(
+                ::std::ptr::addr_of!((*this)._bitfield_1),
+            ) as u32)
+        }
+    }
+    #[inline]
+    #[allow(unnecessary_transmutes)]
+    pub unsafe fn set_profile_raw(this: *mut Self, val: u32) {
+        unsafe {
+            let val: u32 = ::std::mem::transmute(val);
+            <__BindgenBitfieldUnit<[u8; 1usize]>>::raw_set_const::<0usize, 2u8>(
+                ::std::ptr::addr_of_mut!((*this)._bitfield_1),
+                val as u64,
+            )
+        }
+    }
+    #[inline]
+    #[allow(unnecessary_transmutes)]
+    pub fn progressive(&self) -> u32 {
+        unsafe { ::std::mem::transmute(self._bitfield_1.get_const::<2usize, 1u8>() as u32) }
+    }
+    #[inline]
+    #[allow(unnecessary_transmutes)]
+    pub fn set_progressive(&mut self, val: u32) {
+        unsafe {
+            let val: u32 = ::std::mem::transmute(val);
+            self._bitfield_1.set_const::<2usize, 1u8>(val as u64)
+        }
+    }
+    #[inline]
+    #[allow(unnecessary_transmutes)]
+    pub unsafe fn progressive_raw(this: *const Self) -> u32 {
+        unsafe {
+            ::std::mem::transmute(<__BindgenBitfieldUnit<[u8; 1usize]>>::raw_get_const::<2usize, 1u8>(
+                ::std::ptr::addr_of!((*this)._bitfield_1),
+            ) as u32)
+        }
+    }
+    #[inline]
+    #[allow(unnecessary_transmutes)]
+    pub unsafe fn set_progressive_raw(this: *mut Self, val: u32) {
+        unsafe {
+            let val: u32 = ::std::mem::transmute(val);
+            <__BindgenBitfieldUnit<[u8; 1usize]>>::raw_set_const::<2usize, 1u8>(
+                ::std::ptr::addr_of_mut!((*this)._bitfield_1),
+                val as u64,
+            )
+        }
+    }
+    #[inline]
+    #[allow(unnecessary_transmutes)]
+    pub fn huffman(&self) -> u32 {
+        unsafe { ::std::mem::transmute(self._bitfield_1.get_const::<3usize, 1u8>() as u32) }
+    }
+    #[inline]
+    #[allow(unnecessary_transmutes)]
+    pub fn set_huffman(&mut self, val: u32) {
+        unsafe {
+            let val: u32 = ::std::mem::transmute(val);
+            self._bitfield_1.set_const::<3usize, 1u8>(val as u64)
+        }
+    }
+    #[inline]
+    #[allow(unnecessary_transmutes)]
+    pub unsafe fn huffman_raw(this: *const Self) -> u32 {
+        unsafe {
+            ::std::mem::transmute(<__BindgenBitfieldUnit<[u8; 1usize]>>::raw_get_const::<3usize, 1u8>(
+                ::std::ptr::addr_of!((*this)._bitfield_1),
+            ) as u32)
+        }
+    }
+    #[inline]
+    #[allow(unnecessary_transmutes)]
+    pub unsafe fn set_huffman_raw(this: *mut Self, val: u32) {
+        unsafe {
+            let val: u32 = ::std::mem::transmute(val);
+            <__BindgenBitfieldUnit<[u8; 1usize]>>::raw_set_const::<3usize, 1u8>(
+                ::std::ptr::addr_of_mut!((*this)._bitfield_1),
+                val as u64,
+            )
+        }
+    }
+    #[inline]
+    #[allow(unnecessary_transmutes)]
+    pub fn interleaved(&self) -> u32 {
+        unsafe { ::std::mem::transmute(self._bitfield_1.get_const::<4usize, 1u8>() as u32) }
+    }
+    #[inline]
+    #[allow(unnecessary_transmutes)]
+    pub fn set_interleaved(&mut self, val: u32) {
+        unsafe {
+            let val: u32 = ::std::mem::transmute(val);
+            self._bitfield_1.set_const::<4usize, 1u8>(val as u64)
+        }
+    }
+    #[inline]
+    #[allow(unnecessary_transmutes)]
+    pub unsafe fn interleaved_raw(this: *const Self) -> u32 {
+        unsafe {
+            ::std::mem::transmute(<__BindgenBitfieldUnit<[u8; 1usize]>>::raw_get_const::<4usize, 1u8>(
+                ::std::ptr::addr_of!((*this)._bitfield_1),
+            ) as u32)
+        }
+    }
+    #[inline]
+    #[allow(unnecessary_transmutes)]
+    pub unsafe fn set_interleaved_raw(this: *mut Self, val: u32) {
+        unsafe {
+            let val: u32 = ::std::mem::transmute(val);
+            <__BindgenBitfieldUnit<[u8; 1usize]>>::raw_set_const::<4usize, 1u8>(
+                ::std::ptr::addr_of_mut!((*this)._bitfield_1),
+                val as u64,
+            )
+        }
+    }
+    #[inline]
+    #[allow(unnecessary_transmutes)]
+    pub fn differential(&self) -> u32 {
+        unsafe { ::std::mem::transmute(self._bitfield_1.get_const::<5usize, 1u8>() as u32) }
+    }
+    #[inline]
+    #[allow(unnecessary_transmutes)]
+    pub fn set_differential(&mut self, val: u32) {
+        unsafe {
+            let val: u32 = ::std::mem::transmute(val);
+            self._bitfield_1.set_const::<5usize, 1u8>(val as u64)
+        }
+    }
+    #[inline]
+    #[allow(unnecessary_transmutes)]
+    pub unsafe fn differential_raw(this: *const Self) -> u32 {
+        unsafe {
+            ::std::mem::transmute(<__BindgenBitfieldUnit<[u8; 1usize]>>::raw_get_const::<5usize, 1u8>(
+                ::std::ptr::addr_of!((*this)._bitfield_1),
+            ) as u32)
+        }
+    }
+    #[inline]
+    #[allow(unnecessary_transmutes)]
+    pub unsafe fn set_differential_raw(this: *mut Self, val: u32) {
+        unsafe {
+            let val: u32 = ::std::mem::transmute(val);
+            <__BindgenBitfieldUnit<[u8; 1usize]>>::raw_set_const::<5usize, 1u8>(
+                ::std::ptr::addr_of_mut!((*this)._bitfield_1),
+                val as u64,
+            )
+        }
+    }
+    #[inline]
+    #[allow(unnecessary_transmutes)]
+    pub fn new_bitfield_1(
+        profile: u32,
+        progressive: u32,
+        huffman: u32,
+        interleaved: u32,
+        differential: u32,
+    ) -> __BindgenBitfieldUnit<[u8; 1usize]> {
+        let mut __bindgen_bitfield_unit: __BindgenBitfieldUnit<[u8; 1usize]> = Default::default();
+        __bindgen_bitfield_unit.set_const::<0usize, 2u8>({
+            let profile: u32 = unsafe { ::std::mem::transmute(profile) };
+            profile as u64
+        });
+        __bindgen_bitfield_unit.set_const::<2usize, 1u8>({
+            let progressive: u32 = unsafe { ::std::mem::transmute(progressive) };
+            progressive as u64
+        });
+        __bindgen_bitfield_unit.set_const::<3usize, 1u8>({
+            let huffman: u32 = unsafe { ::std::mem::transmute(huffman) };
+            huffman as u64
+        });
+        __bindgen_bitfield_unit.set_const::<4usize, 1u8>({
+            let interleaved: u32 = unsafe { ::std::mem::transmute(interleaved) };
+            interleaved as u64
+        });
+        __bindgen_bitfield_unit.set_const::<5usize, 1u8>({
+            let differential: u32 = unsafe { ::std::mem::transmute(differential) };
+            differential as u64
+        });
+        __bindgen_bitfield_unit
+    }
+}
+impl Default for _VAEncPictureParameterBufferJPEG__bindgen_ty_1 {
+    fn default() -> Self {
+        let mut s = ::std::mem::MaybeUninit::<Self>::uninit();
+        unsafe {
+            ::std::ptr::write_bytes(s.as_mut_ptr(), 0, 1);
+            s.assume_init()
+        }
+    }
+}
+impl Default for _VAEncPictureParameterBufferJPEG {
+    fn default() -> Self {
+        let mut s = ::std::mem::MaybeUninit::<Self>::uninit();
+        unsafe {
+            ::std::ptr::write_bytes(s.as_mut_ptr(), 0, 1);
+            s.assume_init()
+        }
+    }
+}
+pub type VAEncPictureParameterBufferJPEG = _VAEncPictureParameterBufferJPEG;
+#[repr(C)]
+#[derive(Debug, Default, Copy, Clone)]
+pub struct _VAEncSliceParameterBufferJPEG {
+    pub restart_interval: u16,
+    pub num_components: u16,
+    pub components: [_VAEncSliceParameterBufferJPEG__bindgen_ty_1; 4usize],
+    pub va_reserved: [u32; 4usize],
+}
+#[repr(C)]
+#[derive(Debug, Default, Copy, Clone)]
+pub struct _VAEncSliceParameterBufferJPEG__bindgen_ty_1 {
+    pub component_selector: u8,
+    pub dc_table_selector: u8,
+    pub ac_table_selector: u8,
+}
+pub type VAEncSliceParameterBufferJPEG = _VAEncSliceParameterBufferJPEG;
+#[repr(C)]
+#[derive(Debug, Copy, Clone)]
+pub struct _VAQMatrixBufferJPEG {
+    pub load_lum_quantiser_matrix: i32,
+    pub load_chroma_quantiser_matrix: i32,
+    pub lum_quantiser_matrix: [u8; 64usize],
+    pub chroma_quantiser_matrix: [u8; 64usize],
+    pub va_reserved: [u32; 4usize],
+}
+impl Default for _VAQMatrixBufferJPEG {
+    fn default() -> Self {
+        let mut s = ::std::mem::MaybeUninit::<Self>::uninit();
+        unsafe {
+            ::std::ptr::write_bytes(s.as_mut_ptr(), 0, 1);
+            s.assume_init()
+        }
+    }
+}
+pub type VAQMatrixBufferJPEG = _VAQMatrixBufferJPEG;
 pub const VAProcColorStandardNone: _VAProcColorStandardType = 0;
 pub const VAProcColorStandardBT601: _VAProcColorStandardType = 1;
 pub const VAProcColorStandardBT709: _VAProcColorStandardType = 2;

@@ -1,20 +1,19 @@
-//! A running H.264 encoder on a device: import, conversion, encoding, all without a copy.
+//! A running encoder on a device: import, conversion, encoding, all without a copy.
 use std::rc::Rc;
 
 use crate::{
     BackendError, Codec, Completion, Dmabuf, EncodeRequest, Encoder, Frame, Packet, RateControl, Rect, Refusal,
     Refused, Settings, Ticket, Tuning,
-    bitstream::{
-        annexb, h264 as headers,
-        h264::{Slice, Stream},
-        is_key_frame,
-    },
+    bitstream::{annexb, is_key_frame},
     buffer::Pool,
     dmabuf::{Fourcc, Shape},
+    rate::Scale,
 };
 
 use super::{
-    NAME, bindings as va, h264, import,
+    NAME,
+    avc::Avc,
+    bindings as va, import, jpeg,
     rate::{self, Steering},
     sys::{Buffer, Config, Context, Display, Failure, Surface},
 };
@@ -30,20 +29,25 @@ pub(super) struct VaEncoder {
     settings: Settings,
     /// Frames must be like this one.
     shape: Shape,
-    stream: Stream,
+    coding: Coding,
     input: Input,
     context: Context,
-    /// Packed headers that the device takes, as VA_ENC_PACKED_HEADER bits.
-    packed: u32,
-    /// Where the device decodes what it has encoded, in turn.
-    reconstructed: [Surface; 2],
     coded: Buffer,
     steering: Steering,
-    state: State,
     open: Option<Open>,
     submitted: u64,
     lost: Option<BackendError>,
     pool: Pool,
+}
+
+/// What is encoded into.
+enum Coding {
+    H264(Avc),
+    /// Every picture by itself.
+    Jpeg {
+        width: u16,
+        height: u16,
+    },
 }
 
 /// How a frame becomes what the encoder reads.
@@ -52,17 +56,6 @@ enum Input {
     Direct,
     /// The device converts it into this surface.
     Convert { context: Context, target: Surface },
-}
-
-/// Where the stream stands.
-struct State {
-    /// Pictures since the last IDR.
-    frame_num: u32,
-    idr_pic_id: u16,
-    /// Which of the two reconstructed surfaces is next.
-    turn: usize,
-    /// The next picture must be an IDR.
-    owed: bool,
 }
 
 struct Open {
@@ -81,35 +74,27 @@ impl VaEncoder {
         settings: &Settings,
         like: &Dmabuf,
     ) -> Result<Self, Failure> {
-        let Settings { width, height, ref tuning, .. } = *settings;
-        let even = |side: u32| side.next_multiple_of(2);
-        let mut stream = Stream {
-            high: way.profile == va::VAProfileH264High,
-            level: headers::level(width, height, tuning.fps),
-            width: even(width),
-            height: even(height),
-            qp: 26,
+        let Settings { width, height, codec, ref tuning, .. } = *settings;
+        let jpeg = codec == Codec::Mjpeg;
+        let scale = if jpeg { Scale::Jpeg } else { Scale::H26x };
+        let steering = Steering::new(mode, scale, tuning, width * height);
+        let mut attributes = vec![(va::VAConfigAttribRTFormat, va::VA_RT_FORMAT_YUV420)];
+        let coding = if jpeg {
+            attributes.push((va::VAConfigAttribEncPackedHeaders, va::VA_ENC_PACKED_HEADER_RAW_DATA));
+            let side = |side: u32| u16::try_from(side).unwrap_or(u16::MAX);
+            Coding::Jpeg { width: side(width), height: side(height) }
+        } else {
+            let avc = Avc::new(display, way, settings, &steering)?;
+            attributes.push((va::VAConfigAttribRateControl, rate::bit(mode)));
+            if avc.packed() != 0 {
+                attributes.push((va::VAConfigAttribEncPackedHeaders, avc.packed()));
+            }
+            Coding::H264(avc)
         };
-        let (columns, rows) = stream.macroblocks();
-        let (coded_width, coded_height) = (columns * 16, rows * 16);
-        let steering = Steering::new(mode, tuning, width * height);
-        stream.qp = steering.qp().unwrap_or(26);
-        let ask = |kind| display.attribute(way.profile, way.entrypoint, kind);
-        let known =
-            va::VA_ENC_PACKED_HEADER_SEQUENCE | va::VA_ENC_PACKED_HEADER_PICTURE | va::VA_ENC_PACKED_HEADER_SLICE;
-        let packed = ask(va::VAConfigAttribEncPackedHeaders).unwrap_or(0) & known;
-        let mut attributes = vec![
-            (va::VAConfigAttribRTFormat, va::VA_RT_FORMAT_YUV420),
-            (va::VAConfigAttribRateControl, rate::bit(mode)),
-        ];
-        if packed != 0 {
-            attributes.push((va::VAConfigAttribEncPackedHeaders, packed));
-        }
         let config = Config::new(display, way.profile, way.entrypoint, &attributes)?;
-        let surface = || Surface::new(display, va::VA_RT_FORMAT_YUV420, coded_width, coded_height);
-        let reconstructed = [surface()?, surface()?];
-        let input = Input::new(display, like, (coded_width, coded_height), surface)?;
-        let targets: Vec<_> = reconstructed.iter().chain(input.target()).collect();
+        let (coded_width, coded_height) = (width.next_multiple_of(16), height.next_multiple_of(16));
+        let input = Input::new(display, like, (coded_width, coded_height), jpeg)?;
+        let targets: Vec<_> = coding.surfaces().iter().chain(input.target()).collect();
         let context = Context::new(config, coded_width, coded_height, &targets)?;
         // Twice what an uncompressed picture has: no stream without delay comes near.
         let size = coded_width as usize * coded_height as usize * 3 + 65_536;
@@ -117,14 +102,11 @@ impl VaEncoder {
         Ok(Self {
             settings: settings.clone(),
             shape: like.shape(),
-            stream,
+            coding,
             input,
             context,
-            packed,
-            reconstructed,
             coded,
             steering,
-            state: State { frame_num: 0, idr_pic_id: 0, turn: 0, owed: true },
             open: None,
             submitted: 0,
             lost: None,
@@ -150,65 +132,23 @@ impl VaEncoder {
 
     /// Hands a picture to the device.
     fn start(&mut self, surface: &Surface, want: &EncodeRequest) -> Result<(), Failure> {
-        let idr = self.state.owed || want.keyframe;
-        if idr {
-            self.state.frame_num = 0;
-            self.state.idr_pic_id = self.state.idr_pic_id.wrapping_add(1);
-        }
-        let qp_delta = self.steering.qp().map_or(0, |qp| i16::from(qp) - i16::from(self.stream.qp));
-        let slice = Slice {
-            idr,
-            frame_num: self.state.frame_num,
-            idr_pic_id: self.state.idr_pic_id,
-            qp_delta: i8::try_from(qp_delta).unwrap_or(0),
+        let Self { context, steering, coded, .. } = self;
+        let buffers = match &mut self.coding {
+            Coding::H264(avc) => avc.buffers(context, steering, want.keyframe, coded)?,
+            Coding::Jpeg { width, height } => {
+                jpeg::buffers(context, (*width, *height), steering.qp().unwrap_or(75), coded)?
+            }
         };
-        let turn = self.state.turn;
-        let of = h264::Picture {
-            slice,
-            reconstructed: self.reconstructed[turn].id(),
-            reference: self.reconstructed[1 - turn].id(),
-            coded: self.coded.id(),
-        };
-        let buffers = self.buffers(&of)?;
         let source = match &self.input {
             Input::Direct => surface,
             Input::Convert { context, target } => {
-                convert(context, surface, want.region, self.shape.y_inverted, target, &self.stream)?;
+                let size = self.coding.size();
+                let full = matches!(self.coding, Coding::Jpeg { .. });
+                convert(context, surface, want.region, self.shape.y_inverted, target, (size, full))?;
                 target
             }
         };
-        self.context.render(source, &buffers)?;
-        self.state.frame_num += 1;
-        self.state.turn = 1 - turn;
-        Ok(())
-    }
-
-    /// Everything the device must be told about a picture, in the order in which drivers want it.
-    fn buffers(&mut self, of: &h264::Picture) -> Result<Vec<Buffer>, Failure> {
-        let context = &self.context;
-        let mut told = Vec::with_capacity(12);
-        if of.slice.idr {
-            let (bits, fps) = (self.steering.bits(), self.steering.fps());
-            told.push(context.parameter(&h264::sequence(&self.stream, bits, fps))?);
-        }
-        told.extend(self.steering.parameters(context, of.slice.idr)?);
-        told.push(context.parameter(&h264::picture(&self.stream, of))?);
-        let headers = [
-            (va::VA_ENC_PACKED_HEADER_SEQUENCE, va::VAEncPackedHeaderSequence, of.slice.idr.then(|| self.stream.sps())),
-            (va::VA_ENC_PACKED_HEADER_PICTURE, va::VAEncPackedHeaderPicture, of.slice.idr.then(|| self.stream.pps())),
-            (va::VA_ENC_PACKED_HEADER_SLICE, va::VAEncPackedHeaderSlice, Some(of.slice.header())),
-        ];
-        for (bit, kind, bits) in &headers {
-            if let Some(bits) = bits
-                && self.packed & bit != 0
-            {
-                let (parameter, bytes) = h264::packed(*kind, bits);
-                told.push(context.parameter(&parameter)?);
-                told.push(context.bytes(va::VAEncPackedHeaderDataBufferType, bytes)?);
-            }
-        }
-        told.push(context.parameter(&h264::slice(&self.stream, of))?);
-        Ok(told)
+        self.context.render(source, &buffers)
     }
 
     /// Waits for the picture and reads it; `None` when the device could not encode it.
@@ -217,18 +157,23 @@ impl VaEncoder {
             Some(answer) => answer?,
             None => self.input.target().unwrap_or(surface).sync()?,
         }
+        let codec = self.settings.codec;
         let mut status = 0;
         let data = self.pool.fill(|out| {
             status = self.coded.read_coded(out)?;
-            annexb::strip_delimiters(false, out);
+            if codec == Codec::H264 {
+                annexb::strip_delimiters(false, out);
+            }
             Ok(())
         })?;
         const BROKEN: u32 = va::VA_CODED_BUF_STATUS_BAD_BITSTREAM | va::VA_CODED_BUF_STATUS_SLICE_OVERFLOW_MASK;
         let whole = status & BROKEN == 0 && !data.is_empty();
-        let keyframe = is_key_frame(Codec::H264, &data);
-        self.state.owed = !whole || (self.state.owed && !keyframe);
+        let keyframe = is_key_frame(codec, &data);
+        if let Coding::H264(avc) = &mut self.coding {
+            avc.finished(whole, keyframe);
+        }
         if whole {
-            self.steering.spent(data.len(), keyframe);
+            self.steering.spent(data.len(), keyframe && codec == Codec::H264);
         }
         Ok(whole.then_some((data, keyframe)))
     }
@@ -284,7 +229,7 @@ impl Encoder for VaEncoder {
             }
         };
         let Open { ticket, want: EncodeRequest { tag, damage, .. }, .. } = open;
-        let Stream { width, height, .. } = self.stream;
+        let (width, height) = self.coding.size();
         Ok(Some(match done {
             Some((data, keyframe)) => {
                 Completion::Encoded(Packet { ticket, tag, damage, keyframe, width, height, data })
@@ -320,19 +265,32 @@ impl Drop for VaEncoder {
     }
 }
 
+impl Coding {
+    fn surfaces(&self) -> &[Surface] {
+        match self {
+            Self::H264(avc) => avc.surfaces(),
+            Self::Jpeg { .. } => &[],
+        }
+    }
+
+    /// The size of the pictures that a decoder shows.
+    fn size(&self) -> (u32, u32) {
+        match self {
+            Self::H264(avc) => avc.size(),
+            Self::Jpeg { width, height } => (u32::from(*width), u32::from(*height)),
+        }
+    }
+}
+
 impl Input {
-    fn new(
-        display: &Rc<Display>,
-        like: &Dmabuf,
-        (width, height): (u32, u32),
-        surface: impl Fn() -> Result<Surface, Failure>,
-    ) -> Result<Self, Failure> {
+    /// `full`: the codec wants BT.601 in full range, which no NV12 frame is.
+    fn new(display: &Rc<Display>, like: &Dmabuf, (width, height): (u32, u32), full: bool) -> Result<Self, Failure> {
         let fits = like.width() >= width && like.height() >= height && !like.shape().y_inverted;
-        if like.fourcc() == Fourcc::NV12 && fits {
+        if like.fourcc() == Fourcc::NV12 && fits && !full {
             return Ok(Self::Direct);
         }
         let config = Config::new(display, va::VAProfileNone, va::VAEntrypointVideoProc, &[])?;
-        let target = surface()?;
+        let target = Surface::new(display, va::VA_RT_FORMAT_YUV420, width, height)?;
         let context = Context::new(config, width, height, &[&target])?;
         Ok(Self::Convert { context, target })
     }
@@ -345,14 +303,15 @@ impl Input {
     }
 }
 
-/// Has the device convert a part of a frame to BT.709 in limited range.
+/// Has the device convert a part of a frame to pictures of this size: BT.709 in limited range, or
+/// BT.601 in full range, which JPEG is.
 fn convert(
     context: &Context,
     from: &Surface,
     region: Rect,
     y_inverted: bool,
     to: &Surface,
-    stream: &Stream,
+    ((width, height), full): ((u32, u32), bool),
 ) -> Result<(), Failure> {
     let short = |n: u32| u16::try_from(n).unwrap_or(u16::MAX);
     let place = |n: u32| i16::try_from(n).unwrap_or(i16::MAX);
@@ -362,15 +321,20 @@ fn convert(
         width: short(region.width),
         height: short(region.height),
     };
-    let all = va::VARectangle { x: 0, y: 0, width: short(stream.width), height: short(stream.height) };
+    let all = va::VARectangle { x: 0, y: 0, width: short(width), height: short(height) };
+    let (standard, range) = if full {
+        (va::VAProcColorStandardBT601, va::VA_SOURCE_RANGE_FULL)
+    } else {
+        (va::VAProcColorStandardBT709, va::VA_SOURCE_RANGE_REDUCED)
+    };
     let mut pipeline = va::VAProcPipelineParameterBuffer {
         surface_color_standard: va::VAProcColorStandardSRGB,
-        output_color_standard: va::VAProcColorStandardBT709,
+        output_color_standard: standard,
         output_background_color: 0xff00_0000,
         mirror_state: if y_inverted { va::VA_MIRROR_VERTICAL } else { va::VA_MIRROR_NONE },
         ..Default::default()
     };
     pipeline.input_color_properties.color_range = u8::try_from(va::VA_SOURCE_RANGE_FULL).unwrap_or(0);
-    pipeline.output_color_properties.color_range = u8::try_from(va::VA_SOURCE_RANGE_REDUCED).unwrap_or(0);
+    pipeline.output_color_properties.color_range = u8::try_from(range).unwrap_or(0);
     context.process(pipeline, (from, source), (to, all))
 }

@@ -26,6 +26,7 @@ use crate::{
     error::unopened,
 };
 
+mod avc;
 #[allow(
     non_camel_case_types,
     non_snake_case,
@@ -45,6 +46,7 @@ mod bindings;
 mod encoder;
 mod h264;
 mod import;
+mod jpeg;
 mod rate;
 #[allow(unsafe_code, reason = "libva is a C library")]
 mod sys;
@@ -54,6 +56,11 @@ use encoder::{VaEncoder, Way};
 use sys::{Display, Failure};
 
 const NAME: &str = "vaapi";
+
+const CODECS: [Codec; 2] = [Codec::H264, Codec::Mjpeg];
+
+/// JPEG has one quantiser per picture, and no attribute says so.
+const JPEG_RATE: u32 = va::VA_RC_CQP;
 
 /// Encoders of graphics devices behind `/dev/dri/renderD` nodes.
 #[derive(Debug)]
@@ -85,7 +92,7 @@ impl Backend for Vaapi {
         let Some(dmabuf) = like.dmabuf() else {
             return Err(unsupported("a picture that is not in a dmabuf".into()));
         };
-        if want.codec != Codec::H264 || want.chroma != Chroma::Yuv420 {
+        if !CODECS.contains(&want.codec) || want.chroma != Chroma::Yuv420 {
             return Err(unsupported(format!("{} with {:?}", want.codec, want.chroma)));
         }
         let Some((mut descriptor, target)) = import::describe(dmabuf) else {
@@ -116,11 +123,10 @@ impl Backend for Vaapi {
 
 /// Tries every way of a device, the preferred ones first.
 fn open_on(display: &Rc<Display>, want: &Settings, like: &crate::Dmabuf) -> Result<VaEncoder, BackendError> {
-    let what = format!("h264: {} has no entry point for it", display.vendor());
+    let what = format!("{}: {} has no entry point for it", want.codec, display.vendor());
     let mut why = BackendError::Unsupported { backend: NAME, what };
-    for way in ways(display) {
-        let offered = display.attribute(way.profile, way.entrypoint, va::VAConfigAttribRateControl);
-        for mode in rate::preferred(offered.unwrap_or(0), want.tuning.rate) {
+    for way in ways(display, want.codec) {
+        for mode in rate::preferred(rate_control(display, way), want.tuning.rate) {
             match VaEncoder::open(display, way, mode, want, like) {
                 Ok(encoder) => {
                     tracing::debug!(?way, ?mode, "opened");
@@ -136,61 +142,83 @@ fn open_on(display: &Rc<Display>, want: &Settings, like: &crate::Dmabuf) -> Resu
     Err(why)
 }
 
-/// The ways of a device to encode H.264: the fixed-function encoder first, which leaves the shaders
-/// to those who draw; the profile that every decoder takes first.
-fn ways(display: &Display) -> Vec<Way> {
+/// The ways of a device to encode: the fixed-function encoder first, which leaves the shaders to
+/// those who draw; the profile that every decoder takes first.
+fn ways(display: &Display, codec: Codec) -> Vec<Way> {
     let has = display.profiles().unwrap_or_default();
-    let mut found = Vec::new();
-    for entrypoint in [va::VAEntrypointEncSliceLP, va::VAEntrypointEncSlice] {
-        for profile in [va::VAProfileH264ConstrainedBaseline, va::VAProfileH264High] {
-            let offered =
-                has.contains(&profile) && display.entrypoints(profile).is_ok_and(|list| list.contains(&entrypoint));
-            if offered {
-                found.push(Way { profile, entrypoint });
-            }
-        }
+    let (entrypoints, profiles): (&[_], &[_]) = if codec == Codec::Mjpeg {
+        (&[va::VAEntrypointEncPicture], &[va::VAProfileJPEGBaseline])
+    } else {
+        (
+            &[va::VAEntrypointEncSliceLP, va::VAEntrypointEncSlice],
+            &[va::VAProfileH264ConstrainedBaseline, va::VAProfileH264High],
+        )
+    };
+    let all = entrypoints.iter().flat_map(|entrypoint| profiles.iter().map(move |profile| (*profile, *entrypoint)));
+    let offered = |(profile, entrypoint): &(va::VAProfile, va::VAEntrypoint)| {
+        has.contains(profile) && display.entrypoints(*profile).is_ok_and(|list| list.contains(entrypoint))
+    };
+    all.filter(offered).map(|(profile, entrypoint)| Way { profile, entrypoint }).collect()
+}
+
+/// The rate controls of a way, as bits.
+fn rate_control(display: &Display, way: Way) -> u32 {
+    if way.profile == va::VAProfileJPEGBaseline {
+        return JPEG_RATE;
     }
-    found
+    display.attribute(way.profile, way.entrypoint, va::VAConfigAttribRateControl).unwrap_or(0)
 }
 
 fn offers(path: &Path) -> Result<Vec<Offer>, Unavailable> {
     let display = connect(path)?;
-    let vendor = display.vendor();
-    let ways = ways(&display);
-    let lacking = |missing: &str| Unavailable::Driver {
-        node: path.to_owned(),
-        driver: vendor.clone(),
-        missing: missing.to_owned(),
-    };
-    let Some(first) = ways.first() else { return Err(lacking("no entry point that encodes H.264")) };
-    let converts = display.entrypoints(va::VAProfileNone).is_ok_and(|e| e.contains(&va::VAEntrypointVideoProc));
-    let ask = |kind| display.attribute(first.profile, first.entrypoint, kind);
-    let offered = ask(va::VAConfigAttribRateControl).unwrap_or(0);
+    let offers: Vec<_> = CODECS.iter().filter_map(|codec| offer(&display, *codec)).collect();
+    if offers.is_empty() {
+        let missing = "no entry point that encodes H.264 or JPEG".to_owned();
+        return Err(Unavailable::Driver { node: path.to_owned(), driver: display.vendor(), missing });
+    }
+    Ok(offers)
+}
+
+fn offer(display: &Display, codec: Codec) -> Option<Offer> {
+    let ways = ways(display, codec);
+    let first = *ways.first()?;
+    let offered = rate_control(display, first);
     let rate_control: Vec<RateControl> =
         rate::MODES.iter().filter(|(_, bit)| offered & bit != 0).map(|(mode, _)| *mode).collect();
     if rate_control.is_empty() {
-        return Err(lacking("no rate control that is known here"));
+        tracing::debug!(%codec, offered, "no rate control that is known here");
+        return None;
     }
     let mut profiles: Vec<_> = ways.iter().map(|way| profile_name(way.profile)).collect();
     profiles.sort_unstable();
     profiles.dedup();
-    let low_power = if first.entrypoint == va::VAEntrypointEncSliceLP { "EncSliceLP" } else { "EncSlice" };
-    Ok(vec![Offer {
-        codec: Codec::H264,
+    let ask = |kind| display.attribute(first.profile, first.entrypoint, kind).unwrap_or(4096);
+    let converts = display.entrypoints(va::VAProfileNone).is_ok_and(|e| e.contains(&va::VAEntrypointVideoProc));
+    if codec == Codec::Mjpeg && !converts {
+        return None;
+    }
+    let entry = match first.entrypoint {
+        va::VAEntrypointEncSliceLP => "EncSliceLP",
+        va::VAEntrypointEncPicture => "EncPicture",
+        _ => "EncSlice",
+    };
+    Some(Offer {
+        codec,
         profiles,
-        max: (
-            ask(va::VAConfigAttribMaxPictureWidth).unwrap_or(4096),
-            ask(va::VAConfigAttribMaxPictureHeight).unwrap_or(4096),
-        ),
+        max: (ask(va::VAConfigAttribMaxPictureWidth), ask(va::VAConfigAttribMaxPictureHeight)),
         formats: if converts { import::formats() } else { vec![crate::dmabuf::Fourcc::NV12] },
         modifiers: Vec::new(),
         rate_control,
-        by: format!("{vendor}, {low_power}"),
-    }])
+        by: format!("{}, {entry}", display.vendor()),
+    })
 }
 
 fn profile_name(profile: va::VAProfile) -> &'static str {
-    if profile == va::VAProfileH264High { "high" } else { "constrained-baseline" }
+    match profile {
+        va::VAProfileH264High => "high",
+        va::VAProfileJPEGBaseline => "baseline",
+        _ => "constrained-baseline",
+    }
 }
 
 /// All render nodes, in the order of their numbers.

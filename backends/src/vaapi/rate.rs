@@ -43,8 +43,8 @@ pub(super) struct Steering {
 }
 
 impl Steering {
-    pub(super) fn new(mode: RateControl, tuning: &Tuning, pixels: u32) -> Self {
-        let quantiser = Quantiser::new(Scale::H26x, tuning, pixels);
+    pub(super) fn new(mode: RateControl, scale: Scale, tuning: &Tuning, pixels: u32) -> Self {
+        let quantiser = Quantiser::new(scale, tuning, pixels);
         Self { mode, tuning: *tuning, pixels, quantiser, news: true }
     }
 
@@ -63,7 +63,7 @@ impl Steering {
         self.tuning.fps
     }
 
-    /// The quantiser of the next picture: the device's own business unless in CQP.
+    /// The quantiser of the next picture, on its scale: the device's own business unless in CQP.
     pub(super) fn qp(&self) -> Option<u8> {
         (self.mode == RateControl::Cqp).then(|| self.quantiser.value())
     }
@@ -123,7 +123,7 @@ mod tests {
     #[test]
     fn only_cqp_has_a_quantiser_of_ours() {
         let tuning = Tuning { rate: Rate::Quality(80), fps: 30 };
-        assert_eq!(Steering::new(RateControl::Cqp, &tuning, 1000).qp(), Some(23));
-        assert_eq!(Steering::new(RateControl::Cbr, &tuning, 1000).qp(), None);
+        assert_eq!(Steering::new(RateControl::Cqp, Scale::H26x, &tuning, 1000).qp(), Some(23));
+        assert_eq!(Steering::new(RateControl::Cbr, Scale::H26x, &tuning, 1000).qp(), None);
     }
 }

@@ -326,6 +326,22 @@ unsafe impl Parameter for va::VAEncPackedHeaderParameterBuffer {
 unsafe impl Parameter for va::VAProcPipelineParameterBuffer {
     const KIND: va::VABufferType = va::VAProcPipelineParameterBufferType;
 }
+// SAFETY: as above, of va_enc_jpeg.h.
+unsafe impl Parameter for va::VAEncPictureParameterBufferJPEG {
+    const KIND: va::VABufferType = va::VAEncPictureParameterBufferType;
+}
+// SAFETY: as above.
+unsafe impl Parameter for va::VAEncSliceParameterBufferJPEG {
+    const KIND: va::VABufferType = va::VAEncSliceParameterBufferType;
+}
+// SAFETY: as above.
+unsafe impl Parameter for va::VAQMatrixBufferJPEG {
+    const KIND: va::VABufferType = va::VAQMatrixBufferType;
+}
+// SAFETY: as above.
+unsafe impl Parameter for va::VAHuffmanTableBufferJPEGBaseline {
+    const KIND: va::VABufferType = va::VAHuffmanTableBufferType;
+}
 // SAFETY: a `VAEncMiscParameterBuffer` is a type and then the structure that it names.
 unsafe impl<T> Parameter for Misc<T> {
     const KIND: va::VABufferType = va::VAEncMiscParameterBufferType;

@@ -108,10 +108,12 @@ fn child() {
     }
 }
 
-fn settings(width: u32, height: u32, rate: Rate) -> Settings {
+const CODECS: [Codec; 2] = [Codec::H264, Codec::Mjpeg];
+
+fn settings(codec: Codec, width: u32, height: u32, rate: Rate) -> Settings {
     let device = Some(PathBuf::from(NODE));
     let tuning = Tuning { rate, fps: 30 };
-    Settings { codec: Codec::H264, width, height, chroma: Chroma::Yuv420, tuning, device }
+    Settings { codec, width, height, chroma: Chroma::Yuv420, tuning, device }
 }
 
 fn encode(encoder: &mut dyn Encoder, frame: Frame, region: Rect) -> Option<Packet> {
@@ -128,12 +130,12 @@ fn frame(picture: &Picture) -> Frame {
 }
 
 /// Encodes whole frames and decodes them.
-fn round_trip(pictures: &[(Picture, Frame)], rate: Rate) -> Vec<Picture> {
+fn round_trip(codec: Codec, pictures: &[(Picture, Frame)], rate: Rate) -> Vec<Picture> {
     let first = &pictures[0].1;
     let Rect { width, height, .. } = first.bounds();
-    let mut encoder = Vaapi.open(&settings(width, height, rate), first).unwrap();
+    let mut encoder = Vaapi.open(&settings(codec, width, height, rate), first).unwrap();
     let packets: Vec<_> = pictures.iter().map(|(_, f)| encode(&mut *encoder, f.clone(), f.bounds()).unwrap()).collect();
-    let decoded = decode::decode(Codec::H264, &packets, packets[0].width, packets[0].height);
+    let decoded = decode::decode(codec, &packets, packets[0].width, packets[0].height);
     assert_eq!(decoded.len(), pictures.len());
     decoded
 }
@@ -142,14 +144,16 @@ fn law() {
     let picture = natural(160, 96, 0);
     for origin in ORIGINS {
         for rate in [Rate::Quality(80), Rate::Bitrate(2_000_000)] {
-            let mut frames = |_| origin.frame(&picture, 640, 96).unwrap();
-            let verdict = conformance::check_backend(&Vaapi, &settings(160, 96, rate), &mut frames);
-            assert_eq!(verdict, Ok(()), "{origin:?}, {rate:?}");
+            for codec in CODECS {
+                let mut frames = |_| origin.frame(&picture, 640, 96).unwrap();
+                let verdict = conformance::check_backend(&Vaapi, &settings(codec, 160, 96, rate), &mut frames);
+                assert_eq!(verdict, Ok(()), "{codec}, {origin:?}, {rate:?}");
+            }
         }
     }
     let reports = Vaapi.probe();
     let offers = reports[0].encoders.as_ref().unwrap();
-    assert_eq!((offers[0].codec, offers[0].max), (Codec::H264, (4096, 4096)));
+    assert_eq!(offers.iter().map(|o| (o.codec, o.max)).collect::<Vec<_>>(), CODECS.map(|c| (c, (4096, 4096))));
     assert!(offers[0].by.starts_with("Sumac test driver"), "{}", offers[0].by);
 }
 
@@ -157,25 +161,27 @@ fn pictures() {
     if !decode::available("VA-API pictures") {
         return;
     }
-    for (name, make, least) in [("natural", natural as fn(u32, u32, u32) -> Picture, 34.0), ("text", text, 38.0)] {
-        let pictures: Vec<_> = (0..5)
-            .map(|n| {
-                let picture = make(320, 240, n);
-                let frame = frame(&picture);
-                (picture, frame)
-            })
-            .collect();
-        let decoded = round_trip(&pictures, Tuning::default().rate);
-        let worst = pictures.iter().zip(&decoded).map(|((a, _), b)| a.psnr(b)).fold(f64::INFINITY, f64::min);
-        println!("vaapi h264 {name}: {worst:.1} dB at the default quality");
-        assert!(worst >= least, "{name}: {worst:.1} dB");
-    }
-    let picture = bars(640, 64);
-    let decoded = round_trip(&[(picture.clone(), frame(&picture))], Rate::Quality(95));
-    for (n, wanted) in BARS.iter().enumerate() {
-        let at = (32 * 640 + n * 80 + 40) * 4;
-        let off = wanted.iter().zip(&decoded[0].pixels[at..]).map(|(a, b)| a.abs_diff(*b)).max();
-        assert!(off <= Some(4), "{:?} instead of {wanted:?}", &decoded[0].pixels[at..at + 3]);
+    for codec in CODECS {
+        for (name, make, least) in [("natural", natural as fn(u32, u32, u32) -> Picture, 34.0), ("text", text, 38.0)] {
+            let pictures: Vec<_> = (0..5)
+                .map(|n| {
+                    let picture = make(320, 240, n);
+                    let frame = frame(&picture);
+                    (picture, frame)
+                })
+                .collect();
+            let decoded = round_trip(codec, &pictures, Tuning::default().rate);
+            let worst = pictures.iter().zip(&decoded).map(|((a, _), b)| a.psnr(b)).fold(f64::INFINITY, f64::min);
+            println!("vaapi {codec} {name}: {worst:.1} dB at the default quality");
+            assert!(worst >= least, "{codec} {name}: {worst:.1} dB");
+        }
+        let picture = bars(640, 64);
+        let decoded = round_trip(codec, &[(picture.clone(), frame(&picture))], Rate::Quality(95));
+        for (n, wanted) in BARS.iter().enumerate() {
+            let at = (32 * 640 + n * 80 + 40) * 4;
+            let off = wanted.iter().zip(&decoded[0].pixels[at..]).map(|(a, b)| a.abs_diff(*b)).max();
+            assert!(off <= Some(4), "{codec}: {:?} instead of {wanted:?}", &decoded[0].pixels[at..at + 3]);
+        }
     }
 }
 
@@ -183,54 +189,61 @@ fn shapes() {
     if !decode::available("VA-API shapes") {
         return;
     }
-    for (width, height) in [(1366, 768), (33, 17), (1, 1)] {
-        let picture = natural(width, height, 0);
-        let frame = Origin::Udmabuf.frame(&picture, (width * 4).next_multiple_of(64), height).unwrap();
-        let decoded = round_trip(&[(picture.clone(), frame)], Rate::Quality(90));
-        // An odd side is scaled by less than a pixel.
-        assert!(picture.psnr(&decoded[0]) >= 30.0, "{width}x{height}: {:.1} dB", picture.psnr(&decoded[0]));
+    for codec in CODECS {
+        for (width, height) in [(1366, 768), (33, 17), (1, 1)] {
+            let picture = natural(width, height, 0);
+            let frame = Origin::Udmabuf.frame(&picture, (width * 4).next_multiple_of(64), height).unwrap();
+            let decoded = round_trip(codec, &[(picture.clone(), frame)], Rate::Quality(90));
+            // An odd side is scaled by less than a pixel.
+            assert!(picture.psnr(&decoded[0]) >= 30.0, "{codec} {width}x{height}: {:.1} dB", picture.psnr(&decoded[0]));
+        }
+        let picture = text(320, 240, 0);
+        let inverted = {
+            let frame = frame(&picture);
+            let dmabuf = frame.dmabuf().unwrap();
+            let shape = Shape { y_inverted: true, ..dmabuf.shape() };
+            Frame::from_dmabuf(Dmabuf::new(shape, dmabuf.planes()).unwrap())
+        };
+        let decoded = round_trip(codec, &[(picture.clone(), inverted)], Rate::Quality(90));
+        let row = 320 * 4;
+        let turned: Vec<u8> = picture.pixels.chunks(row).rev().flatten().copied().collect();
+        assert!(Picture { pixels: turned, ..picture.clone() }.psnr(&decoded[0]) >= 38.0);
+        let whole = frame(&picture);
+        let region = Rect { x: 64, y: 48, width: 160, height: 96 };
+        let mut encoder = Vaapi.open(&settings(codec, 160, 96, Rate::Quality(90)), &whole).unwrap();
+        let packet = encode(&mut *encoder, whole, region).unwrap();
+        let part = Picture::new(160, 96, |x, y| {
+            let at = ((y + 48) * 320 + x + 64) as usize * 4;
+            [picture.pixels[at], picture.pixels[at + 1], picture.pixels[at + 2]]
+        });
+        assert!(part.psnr(&decode::decode(codec, &[packet], 160, 96)[0]) >= 38.0);
     }
-    let picture = text(320, 240, 0);
-    let inverted = {
-        let frame = frame(&picture);
-        let dmabuf = frame.dmabuf().unwrap();
-        let shape = Shape { y_inverted: true, ..dmabuf.shape() };
-        Frame::from_dmabuf(Dmabuf::new(shape, dmabuf.planes()).unwrap())
-    };
-    let decoded = round_trip(&[(picture.clone(), inverted)], Rate::Quality(90));
-    let row = 320 * 4;
-    let turned: Vec<u8> = picture.pixels.chunks(row).rev().flatten().copied().collect();
-    assert!(Picture { pixels: turned, ..picture.clone() }.psnr(&decoded[0]) >= 38.0);
-    let whole = frame(&picture);
-    let region = Rect { x: 64, y: 48, width: 160, height: 96 };
-    let mut encoder = Vaapi.open(&settings(160, 96, Rate::Quality(90)), &whole).unwrap();
-    let packet = encode(&mut *encoder, whole, region).unwrap();
-    let part = Picture::new(160, 96, |x, y| {
-        let at = ((y + 48) * 320 + x + 64) as usize * 4;
-        [picture.pixels[at], picture.pixels[at + 1], picture.pixels[at + 2]]
-    });
-    assert!(part.psnr(&decode::decode(Codec::H264, &[packet], 160, 96)[0]) >= 38.0);
 }
 
 fn bitrate() {
     let frames: Vec<_> = (0..6).map(|n| frame(&natural(160, 96, n * 5))).collect();
-    let average = |rate| {
-        let mut encoder = Vaapi.open(&settings(160, 96, rate), &frames[0]).unwrap();
-        let region = frames[0].bounds();
-        let sizes = (0..60).map(|n| encode(&mut *encoder, frames[n % 6].clone(), region).unwrap().data.len());
-        sizes.skip(30).sum::<usize>() as f64 / 30.0
-    };
-    let (fine, coarse) = (average(Rate::Quality(90)), average(Rate::Quality(1)));
-    let aim = coarse + 0.5 * (fine - coarse);
-    let got = average(Rate::Bitrate((aim * 30.0 * 8.0) as u32));
-    assert!((aim * 0.7..aim * 1.3).contains(&got), "{got} bytes a picture instead of {aim} ({coarse} to {fine})");
+    for codec in CODECS {
+        let average = |rate| {
+            let mut encoder = Vaapi.open(&settings(codec, 160, 96, rate), &frames[0]).unwrap();
+            let region = frames[0].bounds();
+            let sizes = (0..60).map(|n| encode(&mut *encoder, frames[n % 6].clone(), region).unwrap().data.len());
+            sizes.skip(30).sum::<usize>() as f64 / 30.0
+        };
+        let (fine, coarse) = (average(Rate::Quality(90)), average(Rate::Quality(1)));
+        let aim = coarse + 0.5 * (fine - coarse);
+        let got = average(Rate::Bitrate((aim * 30.0 * 8.0) as u32));
+        assert!(
+            (aim * 0.7..aim * 1.3).contains(&got),
+            "{codec}: {got} bytes a picture instead of {aim} ({coarse} to {fine})"
+        );
+    }
     let offers = Vaapi.probe().remove(0).encoders.unwrap();
     assert_eq!(offers[0].rate_control, [RateControl::Cqp]);
 }
 
 fn broken() {
     let frame = frame(&natural(160, 96, 0));
-    let mut encoder = Vaapi.open(&settings(160, 96, Rate::Quality(90)), &frame).unwrap();
+    let mut encoder = Vaapi.open(&settings(Codec::H264, 160, 96, Rate::Quality(90)), &frame).unwrap();
     let keys: Vec<_> =
         (0..5).map(|_| encode(&mut *encoder, frame.clone(), frame.bounds()).map(|p| p.keyframe)).collect();
     assert_eq!(keys, [Some(true), Some(false), None, Some(true), Some(false)]);
@@ -238,7 +251,7 @@ fn broken() {
 
 fn lacking() {
     let frame = frame(&natural(160, 96, 0));
-    let error = Vaapi.open(&settings(160, 96, Rate::Quality(90)), &frame).map(drop).unwrap_err();
+    let error = Vaapi.open(&settings(Codec::H264, 160, 96, Rate::Quality(90)), &frame).map(drop).unwrap_err();
     assert!(matches!(error, BackendError::Library { call: "vaCreateConfig", .. }), "{error}");
     let offers = Vaapi.probe().remove(0).encoders.unwrap();
     assert_eq!(offers[0].formats.iter().map(ToString::to_string).collect::<Vec<_>>(), ["NV12"]);
@@ -246,7 +259,7 @@ fn lacking() {
 
 fn zero() {
     let frames: Vec<_> = (0..3).map(|n| frame(&natural(320, 240, n))).collect();
-    let mut encoder = Vaapi.open(&settings(320, 240, Rate::Quality(90)), &frames[0]).unwrap();
+    let mut encoder = Vaapi.open(&settings(Codec::H264, 320, 240, Rate::Quality(90)), &frames[0]).unwrap();
     for n in 0..12 {
         encode(&mut *encoder, frames[n % 3].clone(), frames[0].bounds()).unwrap();
     }

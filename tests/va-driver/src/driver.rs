@@ -9,8 +9,8 @@ use sumac_backends::{
 use crate::{
     bindings as va,
     check::{self, Known, Told},
-    coder,
-    picture::Nv12,
+    coder, jpeg,
+    picture::{Nv12, Space},
 };
 
 pub(crate) type Status = u32;
@@ -47,6 +47,7 @@ struct Context {
     profile: va::VAProfile,
     target: u32,
     told: Told,
+    told_jpeg: jpeg::Told,
     pipeline: Option<Pipeline>,
     known: Known,
     /// What a decoder shows after the last picture.
@@ -77,6 +78,10 @@ pub(crate) enum Buffer {
     PackedKind(u32, usize),
     PackedData(Vec<u8>),
     Pipeline(Pipeline),
+    JpegPicture(Box<va::VAEncPictureParameterBufferJPEG>),
+    JpegScan(Box<va::VAEncSliceParameterBufferJPEG>),
+    Quantisers(Box<va::VAQMatrixBufferJPEG>),
+    Huffman(Box<va::VAHuffmanTableBufferJPEGBaseline>),
     Misc,
     Coded { most: usize, segment: Box<va::VACodedBufferSegment>, bytes: Vec<u8> },
 }
@@ -191,8 +196,8 @@ impl Driver {
         let idc = if profile == va::VAProfileH264High { 100 } else { 66 };
         let known = Known { profile: idc, size: (width, height), ..Known::default() };
         let id = self.id();
-        let (told, pipeline, shown) = (Told::default(), None, None);
-        self.contexts.insert(id, Context { profile, target: 0, told, pipeline, known, shown });
+        let (told, told_jpeg, pipeline, shown) = (Told::default(), jpeg::Told::default(), None, None);
+        self.contexts.insert(id, Context { profile, target: 0, told, told_jpeg, pipeline, known, shown });
         Ok(id)
     }
 
@@ -229,6 +234,7 @@ impl Driver {
         }
         let Some(context) = self.contexts.get_mut(&context) else { return va::VA_STATUS_ERROR_INVALID_CONTEXT };
         (context.target, context.told, context.pipeline) = (target, Told::default(), None);
+        context.told_jpeg = jpeg::Told::default();
         va::VA_STATUS_SUCCESS
     }
 
@@ -245,6 +251,10 @@ impl Driver {
                 _ => return self.complain("packed data without its parameters, or of another length"),
             },
             Some(Buffer::Pipeline(pipeline)) => context.pipeline = Some(*pipeline),
+            Some(Buffer::JpegPicture(pic)) => context.told_jpeg.pic = Some(**pic),
+            Some(Buffer::JpegScan(scan)) => context.told_jpeg.scan = Some(**scan),
+            Some(Buffer::Quantisers(tables)) => context.told_jpeg.quantisers = Some(**tables),
+            Some(Buffer::Huffman(tables)) => context.told_jpeg.huffman = Some(**tables),
             Some(Buffer::Misc) => {}
             Some(Buffer::Coded { .. }) | None => return self.complain("a buffer is rendered that is no parameter"),
         }
@@ -266,9 +276,11 @@ impl Driver {
         let Some(Pipeline { surface, from, to, mirrored, standards, ranges }) = context.pipeline else {
             return Err("no pipeline".into());
         };
-        if standards.1 != va::VAProcColorStandardBT709 || ranges != (2, 1) {
-            return Err(format!("colour standards {standards:?}, ranges {ranges:?}"));
-        }
+        let space = match (standards.1, ranges) {
+            (va::VAProcColorStandardBT709, (2, 1)) => Space::Bt709Limited,
+            (va::VAProcColorStandardBT601, (2, 2)) => Space::Bt601Full,
+            _ => return Err(format!("colour standards {standards:?}, ranges {ranges:?}")),
+        };
         if (to.x, to.y) != (0, 0) {
             return Err("the output does not begin at the top left".into());
         }
@@ -282,7 +294,7 @@ impl Driver {
         let Some(Surface::Own(target)) = self.surfaces.get_mut(&context.target) else {
             return Err("the target is an import".into());
         };
-        target.draw(&pixels, size(from), size(to), mirrored);
+        target.draw(&pixels, size(from), size(to), mirrored, space);
         Ok(())
     }
 
@@ -292,19 +304,28 @@ impl Driver {
         if self.switches.slow {
             std::thread::sleep(Duration::from_millis(5));
         }
-        let verdict = check::picture(&mut context.known, &context.told)?;
-        if !self.surfaces.contains_key(&verdict.reconstructed) {
-            return Err("CurrPic is no surface".into());
-        }
         let Some(Surface::Own(picture)) = self.surfaces.get(&context.target) else {
             return Err("the source is not NV12 of the driver's".into());
         };
-        let Some((slice, sets)) = verdict.headers.split_last() else { return Err("no headers".into()) };
-        let mut stream: Vec<u8> = sets.iter().flat_map(|set| coder::escape(set)).collect();
-        let tolerance = u8::try_from((verdict.qp - 18) / 2).unwrap_or(0);
-        stream.extend(coder::slice(slice, verdict.slice_bits, picture, &mut context.shown, verdict.idr, tolerance));
+        let (coded, stream) = if context.profile == va::VAProfileJPEGBaseline {
+            if let Some((_, _, bytes)) = context.told.packed.first() {
+                context.told_jpeg.header.clone_from(bytes);
+            }
+            jpeg::encode(&context.told_jpeg, context.known.size, picture)?
+        } else {
+            let verdict = check::picture(&mut context.known, &context.told)?;
+            if !self.surfaces.contains_key(&verdict.reconstructed) {
+                return Err("CurrPic is no surface".into());
+            }
+            let Some((slice, sets)) = verdict.headers.split_last() else { return Err("no headers".into()) };
+            let mut stream: Vec<u8> = sets.iter().flat_map(|set| coder::escape(set)).collect();
+            let tolerance = u8::try_from((verdict.qp - 18) / 2).unwrap_or(0);
+            let bits = verdict.slice_bits;
+            stream.extend(coder::slice(slice, bits, picture, &mut context.shown, verdict.idr, tolerance));
+            (verdict.coded, stream)
+        };
         let failed = self.switches.fail == Some(number);
-        let Some(Buffer::Coded { most, segment, bytes }) = self.buffers.get_mut(&verdict.coded) else {
+        let Some(Buffer::Coded { most, segment, bytes }) = self.buffers.get_mut(&coded) else {
             return Err("coded_buf is no coded buffer".into());
         };
         if stream.len() > *most {

@@ -31,6 +31,16 @@ pub(crate) fn seq_fields(seq: &va::VAEncSequenceParameterBufferH264) -> u32 {
     unsafe { seq.seq_fields.value }
 }
 
+/// `pic_flags` of a JPEG as a number.
+pub(crate) fn jpeg_flags(pic: &va::VAEncPictureParameterBufferJPEG) -> u32 {
+    unsafe { pic.pic_flags.value }
+}
+
+#[cfg(test)]
+pub(crate) fn set_jpeg_flags(pic: &mut va::VAEncPictureParameterBufferJPEG, value: u32) {
+    pic.pic_flags.value = value;
+}
+
 #[cfg(test)]
 pub(crate) fn set_pic_fields(pic: &mut va::VAEncPictureParameterBufferH264, value: u32) {
     pic.pic_fields.value = value;
@@ -132,7 +142,7 @@ unsafe fn write_list<T: Copy>(list: &[T], to: *mut T, count: *mut c_int) -> VASt
 }
 
 unsafe extern "C" fn profiles(ctx: Ctx, list: *mut va::VAProfile, count: *mut c_int) -> VAStatus {
-    let mut all = vec![va::VAProfileH264ConstrainedBaseline, va::VAProfileH264High];
+    let mut all = vec![va::VAProfileH264ConstrainedBaseline, va::VAProfileH264High, va::VAProfileJPEGBaseline];
     if !unsafe { driver(ctx) }.switches.no_vpp {
         all.push(va::VAProfileNone);
     }
@@ -149,6 +159,7 @@ unsafe extern "C" fn entrypoints(
     let all: &[va::VAEntrypoint] = match profile {
         va::VAProfileNone if switches.no_vpp => return status(va::VA_STATUS_ERROR_UNSUPPORTED_PROFILE),
         va::VAProfileNone => &[va::VAEntrypointVideoProc],
+        va::VAProfileJPEGBaseline => &[va::VAEntrypointEncPicture],
         _ if switches.no_lp => &[va::VAEntrypointEncSlice],
         _ => &[va::VAEntrypointEncSlice, va::VAEntrypointEncSliceLP],
     };
@@ -163,7 +174,7 @@ unsafe extern "C" fn attributes(
     count: c_int,
 ) -> VAStatus {
     let cqp = unsafe { driver(ctx) }.switches.cqp;
-    let encodes = entrypoint != va::VAEntrypointVideoProc;
+    let encodes = matches!(entrypoint, va::VAEntrypointEncSlice | va::VAEntrypointEncSliceLP);
     for attribute in unsafe { std::slice::from_raw_parts_mut(list, count as usize) } {
         attribute.value = match attribute.type_ {
             va::VAConfigAttribRTFormat => va::VA_RT_FORMAT_YUV420 | va::VA_RT_FORMAT_RGB32,
@@ -171,6 +182,9 @@ unsafe extern "C" fn attributes(
             va::VAConfigAttribRateControl if encodes => va::VA_RC_CQP | va::VA_RC_CBR | va::VA_RC_VBR,
             va::VAConfigAttribEncPackedHeaders if encodes => {
                 va::VA_ENC_PACKED_HEADER_SEQUENCE | va::VA_ENC_PACKED_HEADER_PICTURE | va::VA_ENC_PACKED_HEADER_SLICE
+            }
+            va::VAConfigAttribEncPackedHeaders if entrypoint == va::VAEntrypointEncPicture => {
+                va::VA_ENC_PACKED_HEADER_RAW_DATA
             }
             va::VAConfigAttribMaxPictureWidth | va::VAConfigAttribMaxPictureHeight => 4096,
             _ => va::VA_ATTRIB_NOT_SUPPORTED,
@@ -191,7 +205,7 @@ unsafe extern "C" fn create_config(
     let refused = match (profile, entrypoint) {
         (va::VAProfileNone, va::VAEntrypointVideoProc) => driver.switches.no_vpp,
         (_, va::VAEntrypointEncSliceLP) => driver.switches.no_lp,
-        (_, va::VAEntrypointEncSlice) => false,
+        (va::VAProfileJPEGBaseline, va::VAEntrypointEncPicture) | (_, va::VAEntrypointEncSlice) => false,
         _ => true,
     };
     if refused {
@@ -312,6 +326,18 @@ unsafe extern "C" fn create_buffer(
         }
         va::VAEncSliceParameterBufferType if whole(size_of::<va::VAEncSliceParameterBufferH264>()) => {
             Buffer::Slice(Box::new(unsafe { *data.cast() }))
+        }
+        va::VAEncPictureParameterBufferType if whole(size_of::<va::VAEncPictureParameterBufferJPEG>()) => {
+            Buffer::JpegPicture(Box::new(unsafe { *data.cast() }))
+        }
+        va::VAEncSliceParameterBufferType if whole(size_of::<va::VAEncSliceParameterBufferJPEG>()) => {
+            Buffer::JpegScan(Box::new(unsafe { *data.cast() }))
+        }
+        va::VAQMatrixBufferType if whole(size_of::<va::VAQMatrixBufferJPEG>()) => {
+            Buffer::Quantisers(Box::new(unsafe { *data.cast() }))
+        }
+        va::VAHuffmanTableBufferType if whole(size_of::<va::VAHuffmanTableBufferJPEGBaseline>()) => {
+            Buffer::Huffman(Box::new(unsafe { *data.cast() }))
         }
         va::VAEncPackedHeaderParameterBufferType if whole(size_of::<va::VAEncPackedHeaderParameterBuffer>()) => {
             let packed: va::VAEncPackedHeaderParameterBuffer = unsafe { *data.cast() };

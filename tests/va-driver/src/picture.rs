@@ -1,4 +1,13 @@
-//! Pictures: NV12 in memory, and the conversion from BGRX by BT.709's own numbers.
+//! Pictures: NV12 in memory, and the conversion from BGRX by the standards' own numbers.
+
+/// How colours become numbers.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Space {
+    /// ITU-R BT.709, 16 to 235 and 240.
+    Bt709Limited,
+    /// ITU-R BT.601, 0 to 255: JFIF.
+    Bt601Full,
+}
 
 /// Luma and interleaved chroma, without padding.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,7 +26,14 @@ impl Nv12 {
 
     /// Draws BGRX pixels of `from` (width, height), scaled to `to`, at the top left; what is right
     /// and below repeats the edge.
-    pub(crate) fn draw(&mut self, bgrx: &[u8], from: (usize, usize), to: (usize, usize), upside_down: bool) {
+    pub(crate) fn draw(
+        &mut self,
+        bgrx: &[u8],
+        from: (usize, usize),
+        to: (usize, usize),
+        upside_down: bool,
+        space: Space,
+    ) {
         let at = |x: usize, y: usize| {
             let x = (x.min(to.0 - 1) * from.0 / to.0).min(from.0 - 1);
             let y = (y.min(to.1 - 1) * from.1 / to.1).min(from.1 - 1);
@@ -27,7 +43,7 @@ impl Nv12 {
         };
         for y in 0..self.height {
             for x in 0..self.width {
-                self.luma[y * self.width + x] = luma(at(x, y));
+                self.luma[y * self.width + x] = luma(at(x, y), space);
             }
         }
         for y in 0..self.height / 2 {
@@ -35,19 +51,31 @@ impl Nv12 {
                 let four = [(0, 0), (1, 0), (0, 1), (1, 1)].map(|(dx, dy)| at(2 * x + dx, 2 * y + dy));
                 let mean = [0, 1, 2].map(|n| four.iter().map(|c| c[n]).sum::<f64>() / 4.0);
                 let place = y * self.width + 2 * x;
-                (self.chroma[place], self.chroma[place + 1]) = chroma(mean);
+                (self.chroma[place], self.chroma[place + 1]) = chroma(mean, space);
             }
         }
     }
 }
 
-/// ITU-R BT.709, 8 bits, limited range.
-fn luma([r, g, b]: [f64; 3]) -> u8 {
-    (16.5 + 219.0 / 255.0 * (0.2126 * r + 0.7152 * g + 0.0722 * b)) as u8
+/// The weights of red and blue in luma.
+fn weights(space: Space) -> (f64, f64) {
+    if space == Space::Bt709Limited { (0.2126, 0.0722) } else { (0.299, 0.114) }
 }
 
-fn chroma([r, g, b]: [f64; 3]) -> (u8, u8) {
-    let y = 0.2126 * r + 0.7152 * g + 0.0722 * b;
-    let code = |difference: f64, scale: f64| (128.5 + 224.0 / 255.0 * difference / scale) as u8;
-    (code(b - y, 1.8556), code(r - y, 1.5748))
+fn brightness([r, g, b]: [f64; 3], space: Space) -> f64 {
+    let (red, blue) = weights(space);
+    red * r + (1.0 - red - blue) * g + blue * b
+}
+
+fn luma(colour: [f64; 3], space: Space) -> u8 {
+    let y = brightness(colour, space);
+    if space == Space::Bt709Limited { (16.5 + 219.0 / 255.0 * y) as u8 } else { (y + 0.5) as u8 }
+}
+
+fn chroma(colour: [f64; 3], space: Space) -> (u8, u8) {
+    let y = brightness(colour, space);
+    let (red, blue) = weights(space);
+    let range = if space == Space::Bt709Limited { 224.0 / 255.0 } else { 1.0 };
+    let code = |difference: f64, weight: f64| (128.5 + range * difference / (2.0 - 2.0 * weight)) as u8;
+    (code(colour[2] - y, blue), code(colour[0] - y, red))
 }
