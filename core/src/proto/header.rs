@@ -49,8 +49,19 @@ enum List<'a> {
 pub struct SubMessage<'a> {
     /// Message number.
     pub id: u16,
-    /// Its body.
+    /// Bytes of its body, as announced. libspice-server 0.15.1 announces the size that its structure
+    /// has in memory, which is more than is sent and can pass the end of the carrying message.
+    pub size: u32,
+    /// Its body: what there is of it in the carrying message.
     pub body: &'a [u8],
+}
+
+impl<'a> SubMessage<'a> {
+    /// With the true size of `body`.
+    #[must_use]
+    pub fn new(id: u16, body: &'a [u8]) -> Self {
+        Self { id, size: to_u32(body.len()), body }
+    }
 }
 
 impl<'a> SubMessages<'a> {
@@ -62,14 +73,11 @@ impl<'a> SubMessages<'a> {
 
     /// The list that a full header's `sub_list` leads to.
     ///
-    /// A message there may announce more than there is: libspice-server 0.15.1 gives INVAL_LIST the
-    /// size of its structure in memory. Its body is then cut off at the end of the carrying message.
-    ///
     /// # Errors
     /// When there is no list there.
     pub fn at(body: &'a [u8], sub_list: u32) -> Result<Self, DecodeError> {
         // The list stands behind its messages, so its offsets lead backwards.
-        let visit = |r: &mut Reader<'a>, at| Reader::new(r.body()).follow(at, SubMessage::read_cut_off);
+        let visit = |r: &mut Reader<'a>, at| Reader::new(r.body()).follow(at, SubMessage::read);
         let read = |r: &mut Reader<'a>| Self::read_with(r, visit);
         Reader::new(body).follow(sub_list, read).map_err(|e| e.at("DataHeader.sub_list"))
     }
@@ -83,8 +91,7 @@ impl<'a> SubMessages<'a> {
         let mut offsets = Reader::new(body.get(at..).unwrap_or_default());
         let read = move |_| {
             let at = u32::read(&mut offsets)?;
-            // What was read strictly has nothing to cut off.
-            Reader::new(body).follow(at, SubMessage::read_cut_off)
+            Reader::new(body).follow(at, SubMessage::read)
         };
         (0..count).map(read).map_while(Result::ok).chain(here.iter().copied())
     }
@@ -165,15 +172,6 @@ impl<'a> Field<'a> for SubMessages<'a> {
     }
 }
 
-impl<'a> SubMessage<'a> {
-    fn read_cut_off(r: &mut Reader<'a>) -> Result<Self, DecodeError> {
-        let id = u16::read(r)?;
-        let size = u32::read(r)?;
-        let body = r.take(to_usize(size).min(r.left()))?;
-        Ok(Self { id, body })
-    }
-}
-
 impl<'a> Field<'a> for SubMessage<'a> {
     const WIRE: &'static str = "u16 id, u32 size, body";
     const MIN: usize = 6;
@@ -181,12 +179,13 @@ impl<'a> Field<'a> for SubMessage<'a> {
     fn read(r: &mut Reader<'a>) -> Result<Self, DecodeError> {
         let id = u16::read(r)?;
         let size = u32::read(r)?;
-        Ok(Self { id, body: r.take(to_usize(size))? })
+        let body = r.take(to_usize(size).min(r.left()))?;
+        Ok(Self { id, size, body })
     }
 
     fn write(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.id.write(w)?;
-        to_u32(self.body.len()).write(w)?;
+        self.size.write(w)?;
         w.put(self.body)
     }
 
@@ -198,9 +197,9 @@ impl<'a> Field<'a> for SubMessage<'a> {
 impl Sample for SubMessages<'static> {
     fn sample(s: &mut Sampler) -> Self {
         const MESSAGES: &[SubMessage<'static>] = &[
-            SubMessage { id: 5, body: &[1, 2, 3, 0, 0, 0, 0, 0, 0, 0, 0] },
-            SubMessage { id: 105, body: &[0, 0] },
-            SubMessage { id: u16::MAX, body: &[] },
+            SubMessage { id: 5, size: 11, body: &[1, 2, 3, 0, 0, 0, 0, 0, 0, 0, 0] },
+            SubMessage { id: 105, size: 2, body: &[0, 0] },
+            SubMessage { id: u16::MAX, size: 0, body: &[] },
         ];
         let n = s.below(MESSAGES.len().saturating_add(1));
         Self::new(MESSAGES.get(..n).unwrap_or_default())
@@ -212,12 +211,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_sub_message_of_a_full_header_ends_with_its_carrier() {
+    fn a_sub_message_ends_with_its_carrier() {
         // One byte of something, the message (id 105, 24 bytes announced), the list.
         let body = [0xee, 105, 0, 24, 0, 0, 0, 8, 9, 1, 0, 1, 0, 0, 0];
         let list = SubMessages::at(&body, 9).unwrap();
-        assert!(list.iter().eq([SubMessage { id: 105, body: &body[7..] }]));
-        assert!(SubMessages::read(&mut Reader::new(&[1, 0, 6, 0, 0, 0, 105, 0, 24, 0, 0, 0, 8, 9])).is_err());
+        assert!(list.iter().eq([SubMessage { id: 105, size: 24, body: &body[7..] }]));
     }
 
     #[test]

@@ -256,7 +256,7 @@ fn what_is_sent_keeps_the_limits_too() {
     let caps = |n: usize| Caps { common: super::caps::CapWords(&words[..n]), channel: Default::default() };
     both(&caps(limits::CAP_WORDS), &caps(limits::CAP_WORDS + 1), limits::CAP_WORDS + 1);
 
-    let messages = [SubMessage { id: 1, body: &[] }; limits::SUB_MESSAGES + 1];
+    let messages = [SubMessage::new(1, &[]); limits::SUB_MESSAGES + 1];
     both(&SubMessages::new(&messages[1..]), &SubMessages::new(&messages), limits::SUB_MESSAGES + 1);
 }
 

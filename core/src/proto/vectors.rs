@@ -471,7 +471,7 @@ fn display_from_the_client_and_around_it() {
 #[test]
 fn lists_of_messages_inside_one() {
     let wait = hex("01 | 02 01 | 09 00 00 00 00 00 00 00");
-    let messages = [SubMessage { id: 5, body: &wait }, SubMessage { id: 108, body: &[] }];
+    let messages = [SubMessage::new(5, &wait), SubMessage::new(108, &[])];
     let bytes = hex("02 00 | 0a 00 00 00 | 1b 00 00 00 | 05 00 | 0b 00 00 00 | 01 | 02 01 | 09 00 00 00 00 00 00 00
          | 6c 00 | 00 00 00 00");
     vector(&bytes, common::List { messages: SubMessages::new(&messages) });
@@ -480,7 +480,7 @@ fn lists_of_messages_inside_one() {
     let mut body = std::vec![0; 60];
     body.extend(hex("01 00 | 42 00 00 00 | 6c 00 | 00 00 00 00"));
     let list = SubMessages::at(&body, 60).unwrap();
-    assert!(list.iter().eq([SubMessage { id: 108, body: &[] }]));
+    assert!(list.iter().eq([SubMessage::new(108, &[])]));
     assert!(SubMessages::at(&body, 61).is_err());
 }
 

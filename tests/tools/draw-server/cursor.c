@@ -49,7 +49,7 @@ static void cursor_trail(void)
 }
 
 static void cursor_hide(void) { submit_cursor(cursor_command(QXL_CURSOR_HIDE)); }
-static void cursor_reset(void) { spice_qxl_reset_cursor(&qxl); }
+static void cursor_reset(void) { spice_qxl_reset_cursor(qxl); }
 
 static void cursor_many(void)
 {

@@ -1,8 +1,13 @@
-/* The display device: commands wait in two queues until the library's worker takes them. */
+/* The display devices: commands wait in two queues each until the library's worker takes them. */
 #include "draw-server.h"
 
-QXLInstance qxl;
-static GAsyncQueue *drawings, *cursors;
+typedef struct {
+    QXLInstance qxl;
+    GAsyncQueue *drawings, *cursors;
+} Display;
+
+static Display displays[2];
+QXLInstance *qxl;
 
 static void ignore_attached(QXLInstance *q) { (void)q; }
 static void ignore_level(QXLInstance *q, int level) { (void)q, (void)level; }
@@ -32,10 +37,10 @@ static int take(GAsyncQueue *queue, QXLCommandExt *command)
         *command = *next;
     return next != NULL;
 }
-static int get_command(QXLInstance *q, QXLCommandExt *c) { (void)q; return take(drawings, c); }
-static int get_cursor_command(QXLInstance *q, QXLCommandExt *c) { (void)q; return take(cursors, c); }
-static int wait_command(QXLInstance *q) { (void)q; return g_async_queue_length(drawings) <= 0; }
-static int wait_cursor(QXLInstance *q) { (void)q; return g_async_queue_length(cursors) <= 0; }
+static int get_command(QXLInstance *q, QXLCommandExt *c) { return take(((Display *)q)->drawings, c); }
+static int get_cursor_command(QXLInstance *q, QXLCommandExt *c) { return take(((Display *)q)->cursors, c); }
+static int wait_command(QXLInstance *q) { return g_async_queue_length(((Display *)q)->drawings) <= 0; }
+static int wait_cursor(QXLInstance *q) { return g_async_queue_length(((Display *)q)->cursors) <= 0; }
 
 static QXLInterface qxl_interface = {
     .base = { SPICE_INTERFACE_QXL, "draw", SPICE_INTERFACE_QXL_MAJOR, SPICE_INTERFACE_QXL_MINOR },
@@ -51,7 +56,7 @@ void create_primary(void)
 {
     QXLDevSurfaceCreate create = { .format = SPICE_SURFACE_FMT_32_xRGB, .width = WIDTH, .height = HEIGHT,
                                    .stride = -WIDTH * 4, .mem = address(g_malloc0(WIDTH * HEIGHT * 4)) };
-    spice_qxl_create_primary_surface(&qxl, 0, &create);
+    spice_qxl_create_primary_surface(qxl, 0, &create);
 }
 
 static void submit(GAsyncQueue *queue, uint32_t type, void *body)
@@ -60,20 +65,23 @@ static void submit(GAsyncQueue *queue, uint32_t type, void *body)
     command->cmd.type = type;
     command->cmd.data = address(body);
     g_async_queue_push(queue, command);
-    spice_qxl_wakeup(&qxl);
+    spice_qxl_wakeup(qxl);
 }
 
-void submit_drawing(uint32_t type, void *body) { submit(drawings, type, body); }
-void submit_cursor(void *body) { submit(cursors, QXL_CMD_CURSOR, body); }
+void submit_drawing(uint32_t type, void *body) { submit(((Display *)qxl)->drawings, type, body); }
+void submit_cursor(void *body) { submit(((Display *)qxl)->cursors, QXL_CMD_CURSOR, body); }
+void use_display(int id) { qxl = &displays[id].qxl; }
 
-void create_display(void)
+void create_display(int id)
 {
     QXLDevMemSlot slot = { .virt_end = ~0ul, .qxl_ram_size = ~0u };
-    drawings = g_async_queue_new();
-    cursors = g_async_queue_new();
-    qxl.base.sif = &qxl_interface.base;
-    add(&qxl.base);
-    spice_qxl_add_memslot(&qxl, &slot);
-    spice_qxl_set_device_info(&qxl, "pci/0000/02.0", 0, 2);
+    displays[id].drawings = g_async_queue_new();
+    displays[id].cursors = g_async_queue_new();
+    use_display(id);
+    qxl->id = id;
+    qxl->base.sif = &qxl_interface.base;
+    add(&qxl->base);
+    spice_qxl_add_memslot(qxl, &slot);
+    spice_qxl_set_device_info(qxl, id ? "pci/0000/03.0" : "pci/0000/02.0", 0, id ? 1 : 2);
     create_primary();
 }

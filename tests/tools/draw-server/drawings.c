@@ -299,12 +299,12 @@ static void two_monitors(void)
         .config = { .count = 2, .max_allowed = 4 },
         .heads = { { .id = 0, .width = 64, .height = HEIGHT }, { .id = 1, .width = 64, .height = HEIGHT, .x = 64 } },
     };
-    spice_qxl_monitors_config_async(&qxl, address(&monitors), 0, 0);
+    spice_qxl_monitors_config_async(qxl, address(&monitors), 0, 0);
 }
 
 static void new_primary(void)
 {
-    spice_qxl_destroy_primary_surface(&qxl, 0);
+    spice_qxl_destroy_primary_surface(qxl, 0);
     create_primary();
 }
 
@@ -316,11 +316,13 @@ Step draw_steps[] = {
 
 /* The part cache. */
 
+static void cached(uint32_t id) { copy_image(bitmap(SPICE_BITMAP_FMT_32BIT, 64, 64, id), 64, 64); }
+
 static void cached_pictures(void)
 {
     for (uint32_t id = 1; id <= 6; id++)
-        copy_image(bitmap(SPICE_BITMAP_FMT_32BIT, 64, 64, id), 64, 64);
-    copy_image(bitmap(SPICE_BITMAP_FMT_32BIT, 64, 64, 6), 64, 64);
+        cached(id);
+    cached(6);
 }
 
 static void cached_palettes(void)
@@ -333,8 +335,26 @@ static void cached_palettes(void)
     }
 }
 
-static void reset_pictures(void) { spice_qxl_reset_image_cache(&qxl); }
+static void reset_pictures(void) { spice_qxl_reset_image_cache(qxl); }
 
 Step cache_steps[] = { cached_pictures, cached_pictures, cached_palettes, cached_palettes, cached_palettes,
                               reset_pictures, cached_pictures, NULL };
 
+/*
+ * The part shared-cache: two displays whose pictures are in one cache. The second shows what the
+ * first has sent, and makes the cache forget what only the first has used.
+ */
+static void on_first(void)
+{
+    use_display(0);
+    for (uint32_t id = 1; id <= 3; id++)
+        cached(id);
+}
+static void on_second(void)
+{
+    use_display(1);
+    for (uint32_t id = 3; id <= 8; id++)
+        cached(id);
+}
+
+Step shared_cache_steps[] = { on_first, on_second, on_first, on_second, on_first, reset_pictures, on_second, NULL };

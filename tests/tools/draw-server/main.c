@@ -7,7 +7,8 @@ SpiceServer *server;
 
 static const char *const compressions[] = { "invalid", "off", "auto_glz", "auto_lz", "quic", "glz", "lz", "lz4" };
 static const struct { const char *name; Step *steps; } parts[] = {
-    { "draw", draw_steps }, { "cache", cache_steps }, { "cursor", cursor_steps }, { "sound", sound_steps },
+    { "draw", draw_steps }, { "cache", cache_steps },
+    { "shared-cache", shared_cache_steps }, { "cursor", cursor_steps }, { "sound", sound_steps },
     { "devices", device_steps }, { "migrate", migrate_steps }, { "migrate-semi", migrate_steps },
     { "migrate-cancel", cancel_steps }, { "migrate-switch", switch_steps }, { "arrive", arrive_steps },
 };
@@ -35,6 +36,8 @@ static void add_part(const char *name)
         fprintf(stderr, "draw-server: no part %s\n", name);
         exit(2);
     }
+    if (steps == shared_cache_steps)
+        create_display(1);
     if (steps == sound_steps)
         add_sound();
     if (steps == device_steps)
@@ -70,7 +73,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "draw-server: the library does not start\n");
         return 2;
     }
-    create_display();
+    create_display(0);
     add_part(part);
     if (steps != arrive_steps)
         spice_server_vm_start(server);
