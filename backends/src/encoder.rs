@@ -53,8 +53,8 @@ pub trait Encoder {
     /// [`BackendError`] when the new tuning is impossible; the old one stays.
     fn retune(&mut self, tuning: &Tuning) -> Result<(), BackendError>;
 
-    /// Ends; the completions of all tickets still open, in order. Waits for a device at most about
-    /// a second.
+    /// Ends; the completions of all tickets still open, in order. Waits for a device about a second
+    /// at most, and where its library knows no limit, for one picture.
     fn finish(self: Box<Self>) -> Vec<Completion>;
 }
 

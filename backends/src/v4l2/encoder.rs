@@ -7,7 +7,7 @@ use std::{
 };
 
 use rustix::{
-    event::{PollFd, PollFlags, Timespec, epoll, poll},
+    event::{PollFd, PollFlags, Timespec, poll},
     io::Errno,
 };
 
@@ -24,15 +24,14 @@ use super::{
     abi::Queue,
     controls::{self, KeyFrames, Steering},
     device::{Device, Done, Failure, Format},
-    picture,
+    picture, setup,
 };
 
-/// Buffers a driver may ask for; more would be a mistake of its.
-const MOST_BUFFERS: u32 = 32;
 /// What `finish` waits for the device at most.
 const DRAIN: Duration = Duration::from_secs(1);
 
-/// The encoder of one device.
+/// The encoder of one device. A picture that a driver leaves out without a word completes, as
+/// dropped, with the next one that it encodes.
 pub(super) struct M2m<D: Device> {
     device: D,
     path: PathBuf,
@@ -78,32 +77,15 @@ impl<D: Device> M2m<D> {
     ) -> Result<Self, BackendError> {
         let lost = |failure: Failure| error(&path, failure);
         let Settings { width, height, codec, ref tuning, .. } = *settings;
-        let sizeimage = (width.saturating_mul(height).saturating_mul(3) / 2).max(128 * 1024);
-        let mut planes = heapless::Vec::new();
-        planes.extend([(0, sizeimage)]);
-        let colorspace = abi::COLORSPACE_REC709;
-        let want = Format { width, height, fourcc: coded, colorspace, planes };
-        let answer = device.set_format(Queue::Capture, &want).map_err(lost)?;
-        if answer.fourcc != coded {
-            return Err(unsupported(format!("{codec}: the driver answers with {}", answer.fourcc)));
-        }
-        let output = negotiate(&mut device, like, width, height).map_err(|e| e.unwrap_or_else(lost))?;
-        if (output.width, output.height) != (width, height)
-            && let Err(failure) = device.set_crop(width, height)
-        {
-            let (w, h, errno) = (output.width, output.height, failure.errno);
-            return Err(unsupported(format!(
-                "{width}x{height}: the driver makes it {w}x{h}, and does not crop ({errno})"
-            )));
-        }
+        let output = setup::formats(&mut device, settings, coded, like).map_err(|e| e.unwrap_or_else(lost))?;
         controls::prepare(&mut device, codec, (width, height), tuning.fps);
         if let Err(failure) = device.set_frame_rate(tuning.fps) {
             tracing::debug!(errno = %failure.errno, "the driver takes no frame rate");
         }
         let key_frames = KeyFrames::of(&device, codec).map_err(lost)?;
         let steering = Steering::new(&mut device, codec, tuning, width * height).map_err(lost)?;
-        let (slots, capture_buffers) = allocate(&mut device).map_err(lost)?;
-        let epoll = watch(device.fd()).map_err(|errno| lost(Failure { call: "epoll", errno }))?;
+        let (slots, capture_buffers) = setup::buffers(&mut device).map_err(lost)?;
+        let epoll = setup::watch(device.fd()).map_err(|errno| lost(Failure { call: "epoll", errno }))?;
         let mut new = Self {
             device,
             settings: settings.clone(),
@@ -363,58 +345,6 @@ impl<D: Device> Drop for M2m<D> {
     }
 }
 
-/// The first of V4L2's codes for such a picture that the driver takes as it lies.
-fn negotiate(
-    device: &mut impl Device,
-    like: &Dmabuf,
-    width: u32,
-    height: u32,
-) -> Result<Format, Result<BackendError, Failure>> {
-    let mut why = format!("the driver takes no {}", like.fourcc());
-    for code in picture::codes(like) {
-        let want = picture::wanted(like, code, width, height);
-        let answer = device.set_format(Queue::Output, &want).map_err(Err)?;
-        if answer.fourcc != code {
-            continue;
-        }
-        match picture::mismatch(like, &answer) {
-            None if answer.width >= width && answer.height >= height => return Ok(answer),
-            None => why = format!("{width}x{height}: the driver makes it {}x{}", answer.width, answer.height),
-            Some(reason) => why = format!("{like:?}: {reason} ({:?})", answer.planes),
-        }
-    }
-    Err(Ok(unsupported(why)))
-}
-
-/// Buffers of both queues, as many as the driver wants: how many of each.
-fn allocate(device: &mut impl Device) -> Result<(u32, u32), Failure> {
-    let least = |device: &dyn Fn(u32) -> Result<Option<(i32, i32)>, Failure>, id| -> Result<u32, Failure> {
-        Ok(device(id)?.and_then(|(least, _)| u32::try_from(least).ok()).unwrap_or(0))
-    };
-    let ask = |id| device.control_range(id);
-    let (output, capture) =
-        (least(&ask, controls::MIN_BUFFERS_FOR_OUTPUT)?, least(&ask, controls::MIN_BUFFERS_FOR_CAPTURE)?);
-    // Two pictures: one that is encoded and one that waits.
-    let slots = device.request_buffers(Queue::Output, output.clamp(2, MOST_BUFFERS))?.min(MOST_BUFFERS);
-    let wanted = capture.max(slots + 2).min(MOST_BUFFERS);
-    let captures = device.request_buffers(Queue::Capture, wanted)?.min(MOST_BUFFERS);
-    if slots == 0 || captures == 0 {
-        return Err(Failure { call: "VIDIOC_REQBUFS", errno: Errno::NOMEM });
-    }
-    for index in 0..captures {
-        device.map(index)?;
-    }
-    Ok((slots, captures))
-}
-
-/// One fd that is readable when the device is readable or writable.
-fn watch(fd: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
-    let set = epoll::create(epoll::CreateFlags::CLOEXEC)?;
-    let flags = epoll::EventFlags::IN | epoll::EventFlags::OUT;
-    epoll::add(&set, fd, epoll::EventData::new_u64(0), flags)?;
-    Ok(set)
-}
-
 /// Leaves an access unit as [`Packet::data`] promises it. Parameter sets alone are kept for the
 /// next picture, and `out` is then empty.
 fn tidy(codec: Codec, headers: &mut Vec<u8>, out: &mut Vec<u8>) {
@@ -441,10 +371,6 @@ fn tidy(codec: Codec, headers: &mut Vec<u8>, out: &mut Vec<u8>) {
 /// Microseconds; never 0, which drivers leave in buffers that they did not stamp.
 fn stamp(ticket: Ticket) -> u64 {
     ticket.0 + 1
-}
-
-fn unsupported(what: String) -> BackendError {
-    BackendError::Unsupported { backend: NAME, what }
 }
 
 fn error(path: &std::path::Path, Failure { call, errno }: Failure) -> BackendError {

@@ -26,6 +26,7 @@ mod controls;
 mod device;
 mod encoder;
 mod picture;
+mod setup;
 #[cfg(test)]
 mod simulated;
 #[allow(unsafe_code, reason = "ioctls and mmap")]
