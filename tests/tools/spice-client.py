@@ -7,7 +7,7 @@ Says what happens as one JSON object a line on standard output, its `event` one 
 (channel, id), error, surface (width, height), surface-gone, mark, draw (x, y, width, height),
 mouse-mode (mode: server or client), modifiers (value: 1 scroll, 2 num, 4 caps), cursor-set (width,
 height, hot_x, hot_y), cursor-hide, cursor-move, monitors, agent (connected), port (name,
-opened), done or failed (after each command).
+opened), clipboard (text), done or failed (after each command).
 
 Does what standard input says, one command a line:
     key press|down|up SCANCODE      XT scancode, 0x1xx for extended keys
@@ -17,6 +17,9 @@ Does what standard input says, one command a line:
     position X Y                    client mouse mode
     button press|down|up N          1 left, 2 middle, 3 right, 4 up, 5 down
     monitor WIDTH HEIGHT            through the agent
+    copy TEXT                       offers it as the clipboard's content
+    paste                           asks for the guest's clipboard
+    send-file PATH
     port NAME TEXT
     dump FILE                       the primary surface as a PPM file
     quit
@@ -29,9 +32,10 @@ import sys
 import gi
 
 gi.require_version("SpiceClientGLib", "2.0")
-from gi.repository import GLib, GObject, SpiceClientGLib as Spice  # noqa: E402
+from gi.repository import Gio, GLib, GObject, SpiceClientGLib as Spice  # noqa: E402
 
 MOUSE_MODES = {"server": 1, "client": 2}
+CLIPBOARD_TEXT = 1
 BUTTON_MASKS = {1: 1, 2: 2, 3: 4, 4: 8, 5: 16}
 
 
@@ -45,6 +49,7 @@ class Client:
         self.channels = {}
         self.surface = None
         self.buttons = 0
+        self.copied = b""
         self.session = Spice.Session()
         self.session.set_property("uri", uri)
         self.session.set_property("enable-audio", False)
@@ -86,7 +91,17 @@ class Client:
             self.say("mouse-mode", mode={1: "server", 2: "client"}.get(number, number))
 
         on(channel, "main-mouse-update", mode)
+        channel.set_property("disable-wallpaper", True)
+        on(channel, "main-clipboard-selection-request", self.on_clipboard_request)
+        on(channel, "main-clipboard-selection", self.on_clipboard)
         on(channel, "main-agent-update", lambda *_: self.say("agent", connected=channel.get_property("agent-connected")))
+
+    def on_clipboard_request(self, channel, selection, kind):
+        channel.clipboard_selection_notify(selection, kind, self.copied)
+        return True
+
+    def on_clipboard(self, _channel, _selection, _kind, pixels, size):
+        self.say("clipboard", text=ctypes.string_at(pixels, size).decode())
 
     def watch_display(self, channel):
         on(channel, "display-primary-create", self.on_surface)
@@ -181,6 +196,16 @@ class Client:
         main.update_display_enabled(0, True, False)
         main.update_display(0, 0, 0, int(width), int(height), False)
         main.send_monitor_config()
+
+    def do_copy(self, text):
+        self.copied = text.encode()
+        self.channel("main").clipboard_selection_grab(0, [CLIPBOARD_TEXT])
+
+    def do_paste(self):
+        self.channel("main").clipboard_selection_request(0, CLIPBOARD_TEXT)
+
+    def do_send_file(self, path):
+        self.channel("main").file_copy_async([Gio.File.new_for_path(path)], Gio.FileCopyFlags.NONE, None, None, None)
 
     def do_port(self, name, text):
         for (kind, _), channel in self.channels.items():

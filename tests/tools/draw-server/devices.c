@@ -1,10 +1,16 @@
-/* Part devices: agent, USB redirection, smart card and ports. */
+/* Parts devices (agent, USB redirection, smart card and ports) and agent. */
 #include "draw-server.h"
 
 typedef struct { SpiceCharDeviceInstance instance; GByteArray *pending; } Device;
 
 static void device_state(SpiceCharDeviceInstance *instance, int connected) { (void)instance, (void)connected; }
-static int device_write(SpiceCharDeviceInstance *i, const uint8_t *bytes, int size) { (void)i, (void)bytes; return size; }
+static void agent_answers(const uint8_t *bytes, int size);
+static int device_write(SpiceCharDeviceInstance *instance, const uint8_t *bytes, int size)
+{
+    if (!strcmp(instance->subtype, "vdagent"))
+        agent_answers(bytes, size);
+    return size;
+}
 static int device_read(SpiceCharDeviceInstance *instance, uint8_t *bytes, int size)
 {
     GByteArray *pending = ((Device *)instance)->pending;
@@ -48,15 +54,39 @@ static void agent_says(uint32_t type, const void *body, uint32_t size)
 static void agent_capabilities(void)
 {
     uint32_t words[2] = { 1, 1 << VD_AGENT_CAP_CLIPBOARD_BY_DEMAND | 1 << VD_AGENT_CAP_CLIPBOARD_SELECTION |
-                                 1 << VD_AGENT_CAP_MONITORS_CONFIG | 1 << VD_AGENT_CAP_REPLY };
+                                 1 << VD_AGENT_CAP_MONITORS_CONFIG | 1 << VD_AGENT_CAP_REPLY |
+                                 1 << VD_AGENT_CAP_DISPLAY_CONFIG | 1 << VD_AGENT_CAP_MAX_CLIPBOARD };
     agent_says(VD_AGENT_ANNOUNCE_CAPABILITIES, words, sizeof words);
 }
 
+static uint32_t grab[2] = { VD_AGENT_CLIPBOARD_SELECTION_CLIPBOARD, VD_AGENT_CLIPBOARD_UTF8_TEXT };
+static void agent_grab(void) { agent_says(VD_AGENT_CLIPBOARD_GRAB, grab, sizeof grab); }
+
 static void agent_clipboard(void)
 {
-    uint32_t grab[2] = { VD_AGENT_CLIPBOARD_SELECTION_CLIPBOARD, VD_AGENT_CLIPBOARD_UTF8_TEXT };
-    agent_says(VD_AGENT_CLIPBOARD_GRAB, grab, sizeof grab);
+    agent_grab();
     agent_says(VD_AGENT_CLIPBOARD_RELEASE, grab, 4);
+}
+
+/* What a guest's agent would say to one message; each comes in a chunk of its own. */
+static void agent_answers(const uint8_t *bytes, int size)
+{
+    struct { VDIChunkHeader chunk; VDAgentMessage message; uint32_t body[2]; } __attribute__((packed)) heard = { 0 };
+    memcpy(&heard, bytes, MIN(size, (int)sizeof heard));
+    uint32_t reply[2] = { heard.message.type, VD_AGENT_SUCCESS }, status[2] = { heard.body[0], VD_AGENT_FILE_XFER_STATUS_CAN_SEND_DATA };
+    uint32_t request[2] = { VD_AGENT_CLIPBOARD_SELECTION_CLIPBOARD, VD_AGENT_CLIPBOARD_UTF8_TEXT };
+    struct { uint32_t head[2]; char text[8]; } clipboard = { { request[0], request[1] }, "copied" };
+    switch (heard.message.type) {
+    case VD_AGENT_MONITORS_CONFIG:
+    case VD_AGENT_DISPLAY_CONFIG: agent_says(VD_AGENT_REPLY, reply, sizeof reply); break;
+    case VD_AGENT_CLIPBOARD_GRAB: agent_says(VD_AGENT_CLIPBOARD_REQUEST, request, sizeof request); break;
+    case VD_AGENT_CLIPBOARD_REQUEST: agent_says(VD_AGENT_CLIPBOARD, &clipboard, sizeof clipboard.head + 6); break;
+    case VD_AGENT_FILE_XFER_START: agent_says(VD_AGENT_FILE_XFER_STATUS, status, sizeof status); break;
+    case VD_AGENT_FILE_XFER_DATA:
+        status[1] = VD_AGENT_FILE_XFER_STATUS_SUCCESS;
+        agent_says(VD_AGENT_FILE_XFER_STATUS, status, sizeof status);
+        break;
+    }
 }
 
 static void ports_open(void)
@@ -98,6 +128,10 @@ static void pause_step(void) { }
 
 Step device_steps[] = { agent_capabilities, agent_clipboard, ports_open, ports_speak, usb_speaks, TEN(pause_step),
                                TEN(pause_step), TEN(pause_step), ports_break, agent_gone, TEN(pause_step), agent_back, NULL };
+
+Step agent_steps[] = { agent_capabilities, agent_grab, NULL };
+
+void add_agent(void) { add(&agent.instance.base); }
 
 void add_devices(void)
 {

@@ -8,7 +8,7 @@
  *
  *   draw-server --port N [--compression off|auto_glz|auto_lz|quic|glz|lz|lz4] [--part PART] [--to PORT]
  *
- * PART is one of draw (the default), cache, shared-cache, cursor, sound, devices, migrate, migrate-semi,
+ * PART is one of draw (the default), cache, shared-cache, cursor, sound, devices, agent, migrate, migrate-semi,
  * migrate-switch, migrate-cancel, arrive. The server plays the part's
  * steps once, 30 ms apart, after the first display channel is up, and ends after 12 s. It never
  * frees what it hands to the library.
@@ -32,7 +32,7 @@ enum { WIDTH = 128, HEIGHT = 96, CELL = 16 };
 
 /* One thing to do with the server; a part is a list of them that ends with NULL. */
 typedef void (*Step)(void);
-extern Step draw_steps[], cache_steps[], shared_cache_steps[], cursor_steps[], sound_steps[], device_steps[];
+extern Step draw_steps[], cache_steps[], shared_cache_steps[], cursor_steps[], sound_steps[], device_steps[], agent_steps[];
 extern Step migrate_steps[], cancel_steps[], switch_steps[], arrive_steps[];
 
 /* main.c */
@@ -55,6 +55,7 @@ void submit_cursor(void *body);
 extern int migration_port;
 void add_sound(void);
 void add_devices(void);
+void add_agent(void);
 void add_migration(gboolean seamless);
 
 #define TEN(step) step, step, step, step, step, step, step, step, step, step

@@ -9,7 +9,7 @@ static const char *const compressions[] = { "invalid", "off", "auto_glz", "auto_
 static const struct { const char *name; Step *steps; } parts[] = {
     { "draw", draw_steps }, { "cache", cache_steps },
     { "shared-cache", shared_cache_steps }, { "cursor", cursor_steps }, { "sound", sound_steps },
-    { "devices", device_steps }, { "migrate", migrate_steps }, { "migrate-semi", migrate_steps },
+    { "devices", device_steps }, { "agent", agent_steps }, { "migrate", migrate_steps }, { "migrate-semi", migrate_steps },
     { "migrate-cancel", cancel_steps }, { "migrate-switch", switch_steps }, { "arrive", arrive_steps },
 };
 
@@ -40,6 +40,8 @@ static void add_part(const char *name)
         create_display(1);
     if (steps == sound_steps)
         add_sound();
+    if (steps == agent_steps)
+        add_agent();
     if (steps == device_steps)
         add_devices();
     if (steps == migrate_steps || steps == cancel_steps || steps == arrive_steps)
