@@ -5,7 +5,7 @@ use sumac_backends::{
 
 use crate::content::natural;
 
-#[allow(unsafe_code, reason = "an allocator is unsafe")]
+#[allow(unsafe_code, reason = "an allocator that counts")]
 mod sys;
 
 /// Allocations of this thread for 20 pictures, after 10 that are not counted.
