@@ -271,3 +271,75 @@ fn handle_received<H: Handler>(inbox: &mut Inbox, line: &mut Line<H::Machine>, h
     inbox.bytes.drain(..at);
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use sumac_core::channel::Negotiated;
+    use sumac_core::channel::inputs::{InputsEvent, InputsServer};
+    use sumac_core::proto::inputs::{Init, KeyModifiers, KeyModifiersChanged, ServerMessage};
+    use tokio::net::UnixStream;
+    use tokio::time::sleep;
+
+    use super::*;
+
+    /// Messages, 8 bytes each: more than the kernel takes for a client that does not read.
+    const MESSAGES: usize = 400_000;
+
+    /// Says all of them at once.
+    struct Talker;
+
+    impl Handler for Talker {
+        type Machine = InputsServer;
+
+        fn on_open(&mut self, line: &mut Line<InputsServer>) -> Result<(), Close> {
+            let modifiers = KeyModifiers::empty();
+            line.send(&ServerMessage::Init(Init { keyboard_modifiers: modifiers }), &[]).map_err(Close::Refused)?;
+            let message = ServerMessage::KeyModifiersChanged(KeyModifiersChanged { modifiers });
+            (0..MESSAGES).try_for_each(|_| line.send(&message, &[])).map_err(Close::Refused)
+        }
+
+        fn on_event(&mut self, _: &mut Line<InputsServer>, _: InputsEvent<'_>) -> Result<(), Close> {
+            Ok(())
+        }
+
+        fn on_wake(&mut self, _: &mut Line<InputsServer>) -> Result<(), Close> {
+            Ok(())
+        }
+    }
+
+    async fn serve(stream: UnixStream) -> (Close, Duration) {
+        let start = Instant::now();
+        let machine = InputsServer::new(Negotiated { mini_header: true, peer_caps: 0 });
+        let (mut line, bell) = (Line::new(machine, start), Rc::new(Notify::new()));
+        let framing = Framing::new(true, 16);
+        let close = drive(&Stream::Unix(stream), framing, Vec::new(), &mut line, &mut Talker, &bell).await;
+        (close, start.elapsed())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_never_reads_is_dropped_after_its_time() {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let (close, took) = serve(ours).await;
+        assert!(matches!(close, Close::Stalled(1..)), "{close:?}");
+        assert!((STALL..STALL * 2).contains(&took), "{took:?}");
+        drop(theirs);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_reads_slowly_stays() {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let reader = async {
+            let (mut room, mut got) = (vec![0; 256 * 1024], 0);
+            while got < MESSAGES * 8 {
+                sleep(STALL * 2 / 3).await;
+                while let Ok(n) = theirs.try_read(&mut room) {
+                    got += n;
+                }
+            }
+            drop(theirs);
+        };
+        let ((close, took), ()) = tokio::join!(serve(ours), reader);
+        assert!(matches!(close, Close::Eof), "{close:?}");
+        assert!(took > STALL, "{took:?}");
+    }
+}

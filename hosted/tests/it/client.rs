@@ -94,6 +94,11 @@ impl Replied {
         self.result()
     }
 
+    /// The connection, for what comes behind the link.
+    pub(crate) fn into_stream(self) -> TcpStream {
+        self.stream
+    }
+
     /// After an accepted main channel: the session's id, from the first message (INIT, 103).
     pub(crate) fn session_id(&mut self) -> u32 {
         let header = read(&mut self.stream, 6).expect("a message");
@@ -103,12 +108,12 @@ impl Replied {
     }
 }
 
-fn read(stream: &mut TcpStream, len: usize) -> io::Result<Vec<u8>> {
+pub(crate) fn read(stream: &mut TcpStream, len: usize) -> io::Result<Vec<u8>> {
     let mut bytes = vec![0; len];
     stream.read_exact(&mut bytes)?;
     Ok(bytes)
 }
 
-fn word_at(bytes: &[u8], at: usize) -> u32 {
+pub(crate) fn word_at(bytes: &[u8], at: usize) -> u32 {
     u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four bytes"))
 }

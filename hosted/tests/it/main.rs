@@ -8,5 +8,7 @@
 
 mod client;
 mod command;
+mod hostile;
 mod link;
+mod open;
 mod sumac;

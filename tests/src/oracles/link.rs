@@ -30,9 +30,11 @@ fn server(config: u8, mut answers: Input<'_>, input: &mut Input<'_>) {
     let security = [Security::Any, Security::Secured, Security::Unsecured][usize::from(config >> 3) % 3];
     let config = ServerConfig { secure: config & 1 != 0, auth, policy: Policy::all(security), ..Default::default() };
     let mut link = ServerLink::new(START, config);
-    let mut verdict = None;
+    let (mut verdict, mut questions) = (None, 0);
     let end = run(&mut link, input, |link, question| {
         let mut out = vec![0; 1 << 10];
+        questions += 1;
+        assert!(questions <= limits::SASL_ROUNDS + 3, "channel, mechanisms, choice, and so many responses");
         assert_eq!(wrong_answers(link, &question), [true; 4], "only the open question can be answered");
         let written = match question {
             Question::Channel(_) => {
@@ -134,7 +136,6 @@ fn run<L: Linking + Clone>(
     input: &mut Input<'_>,
     mut answer: impl FnMut(&mut L, L::Question<'_>),
 ) -> LinkPoll {
-    let mut questions = 0;
     loop {
         let until = match drain(link, START) {
             LinkPoll::Wait(until) => until,
@@ -148,8 +149,6 @@ fn run<L: Linking + Clone>(
             return cut_short(link, bytes);
         }
         if let Some(question) = link.on_bytes(START, bytes) {
-            questions += 1;
-            assert!(questions <= limits::SASL_ROUNDS + 4 || !input.is_empty());
             answer(link, question);
         }
     }

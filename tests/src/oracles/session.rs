@@ -63,7 +63,7 @@ struct Session<S: Subject> {
     now: Millis,
     /// Messages that the server sent.
     sent: u64,
-    /// Messages that it heard since it last had nothing to say.
+    /// Messages that it heard; it may keep answers to itself for a while.
     heard: u64,
     window: Window,
 }
@@ -150,10 +150,7 @@ impl<S: Subject> Session<S> {
         while self.sent <= most {
             match self.poll(ROOM) {
                 Some(true) => {}
-                Some(false) => {
-                    self.heard = 0;
-                    return true;
-                }
+                Some(false) => return true,
                 None => return false,
             }
         }
