@@ -192,7 +192,7 @@ fn memory_too_short_is_none() {
 fn data_that_ends_early_is_an_error() {
     let good = text();
     let mut out = vec![0; 40 * 18 * 4];
-    for short in 0..good.len() {
+    for short in (0..good.len()).step_by(if cfg!(miri) { 97 } else { 1 }) {
         let got = decode(&good[..short], &mut out);
         assert_eq!(got, Err(ImageError::Truncated { at: short }));
     }
