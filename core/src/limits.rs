@@ -109,3 +109,5 @@ pub const STREAM_DEVICE_CURSOR: u16 = 1024;
 pub const GUEST_HEADS: usize = 64;
 /// Bytes of an agent message that the server itself reads: MONITORS_CONFIG of 256 monitors with sizes.
 pub const AGENT_MESSAGE: usize = 8 + AGENT_MONITORS * (20 + 4);
+/// Images that a client is asked to keep; each costs the server 24 bytes.
+pub const PIXMAP_CACHE: usize = 256;

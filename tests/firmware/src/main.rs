@@ -25,7 +25,7 @@ use uart::Uart;
 #[entry]
 fn main() -> ! {
     hprintln!("ram link={} main={}", size_of::<ServerLink>(), size_of::<MainServer>());
-    hprintln!("ram display={} inputs={}", size_of::<DisplayServer>(), size_of::<InputsServer>());
+    hprintln!("ram display={} inputs={}", size_of::<DisplayServer<0>>(), size_of::<InputsServer>());
     hprintln!("ram inbox={} out={} connection={}", INBOX, OUT, session::bytes_per_connection::<Uart>());
     let (mut inboxes, mut outs) = ([[0; INBOX]; PORTS], [[0; OUT]; PORTS]);
     let [i0, i1, i2] = &mut inboxes;

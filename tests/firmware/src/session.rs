@@ -71,7 +71,7 @@ struct Port<'b, S> {
 enum Role {
     Linking { link: ServerLink, verdict: Verdict },
     Main(Line<MainServer>),
-    Display { line: Line<DisplayServer>, shown: Option<u8> },
+    Display { line: Line<DisplayServer<0>>, shown: Option<u8> },
     Inputs(Line<InputsServer>),
 }
 

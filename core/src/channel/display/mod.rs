@@ -6,12 +6,16 @@
 //! ```
 //!
 //! The surface and the first picture go out right behind the link result; only what needs the
-//! client's cache or dictionary waits for its INIT. The machine knows which surfaces and streams
-//! exist and refuses what a client could not follow.
+//! client's cache or dictionary waits for its INIT. The machine knows which surfaces, streams and
+//! cached images exist and refuses what a client could not follow. The INVAL_LIST of images that
+//! have to make room stands in the same [`Transmit`] in front of the drawing that needs the room.
 
+mod draws;
+mod pixmaps;
 mod streams;
 mod surfaces;
 
+use pixmaps::Pixmaps;
 use streams::Streams;
 use surfaces::Surfaces;
 
@@ -19,16 +23,20 @@ use super::{Channel, Common, Expired, Heard, Negotiated, PeerError, Poll, Refuse
 use crate::limits;
 use crate::proto::caps::DisplayCaps;
 use crate::proto::common;
-use crate::proto::display::{ClientMessage, ImageCompression, Init, ServerMessage, SurfaceFlags, SurfaceFormat};
-use crate::proto::draw::Base;
+use crate::proto::display::{
+    ClientMessage, ImageCompression, Init, InvalList, ResourceId, ResourceType, ServerMessage, SurfaceFlags,
+    SurfaceFormat,
+};
 use crate::proto::picture::{Image, ImageBody, ImageFlags};
 use crate::proto::stream::{StreamReport, VideoCodec};
 use crate::time::Millis;
-use crate::wire::EncodeError;
+use crate::wire::{Counted, EncodeError};
 
-/// The machine.
+/// The machine; `KEPT` is how many images the client is asked to keep, 24 bytes of memory each. Its
+/// account is that of one channel: display channels of a client that name the same cache are to be
+/// given 0.
 #[derive(Clone, Debug)]
-pub struct DisplayServer {
+pub struct DisplayServer<const KEPT: usize = { limits::PIXMAP_CACHE }> {
     common: Common,
     caps: DisplayCaps,
     /// File descriptors can be passed: a plain UNIX socket.
@@ -36,6 +44,7 @@ pub struct DisplayServer {
     client: ClientState,
     surfaces: Surfaces,
     streams: Streams,
+    pixmaps: Pixmaps<KEPT>,
     gl: Gl,
 }
 
@@ -80,7 +89,7 @@ pub enum DisplayEvent<'m> {
     GlDrawDone,
 }
 
-impl DisplayServer {
+impl<const KEPT: usize> DisplayServer<KEPT> {
     /// For a client that just linked; `fds` when the connection is a plain UNIX socket.
     #[must_use]
     pub fn new(negotiated: Negotiated, fds: bool, now: Millis) -> Self {
@@ -94,6 +103,7 @@ impl DisplayServer {
             client: ClientState::Silent { until: now.plus(limits::INIT_WAIT_MS) },
             surfaces: Surfaces::NONE,
             streams: Streams::NONE,
+            pixmaps: Pixmaps::NONE,
             gl: Gl::Off,
         }
     }
@@ -203,30 +213,12 @@ impl DisplayServer {
 
     /// Surfaces and images of a drawing operation.
     fn check_draw(&self, message: &ServerMessage<'_>) -> Result<(), Refused> {
-        use ServerMessage as M;
-        let base = |base: &Base<'_>| self.surfaces.check(base.surface_id);
-        match message {
-            M::CopyBits(m) => base(&m.base),
-            M::DrawFill(m) => base(&m.base),
-            M::DrawBlackness(m) => base(&m.base),
-            M::DrawWhiteness(m) => base(&m.base),
-            M::DrawInvers(m) => base(&m.base),
-            M::DrawStroke(m) => base(&m.base),
-            M::DrawText(m) => base(&m.base),
-            M::DrawOpaque(m) => base(&m.base).and_then(|()| self.check_image(m.src.0.as_ref())),
-            M::DrawCopy(m) => base(&m.base).and_then(|()| self.check_image(m.src.0.as_ref())),
-            M::DrawBlend(m) => base(&m.base).and_then(|()| self.check_image(m.src.0.as_ref())),
-            M::DrawRop3(m) => base(&m.base).and_then(|()| self.check_image(m.src.0.as_ref())),
-            M::DrawTransparent(m) => base(&m.base).and_then(|()| self.check_image(m.src.0.as_ref())),
-            M::DrawAlphaBlend(m) => base(&m.base).and_then(|()| self.check_image(m.src.0.as_ref())),
-            M::DrawComposite(m) => {
-                self.need(DisplayCaps::COMPOSITE, "COMPOSITE")?;
-                base(&m.base)?;
-                self.check_image(m.src.0.as_ref())?;
-                self.check_image(m.mask.as_ref().and_then(|mask| mask.0.as_ref()))
-            }
-            _ => Ok(()),
+        if matches!(message, ServerMessage::DrawComposite(_)) {
+            self.need(DisplayCaps::COMPOSITE, "COMPOSITE")?;
         }
+        draws::target(message).map_or(Ok(()), |id| self.surfaces.check(id))?;
+        self.check_image(draws::source(message))?;
+        self.check_image(draws::mask(message))
     }
 
     fn check_image(&self, image: Option<&Image<'_>>) -> Result<(), Refused> {
@@ -240,9 +232,12 @@ impl DisplayServer {
                 Err(Refused::Hold)
             }
             _ if keeps && !ready => Err(Refused::Hold),
-            ImageBody::Lz4(_) => self.need(DisplayCaps::LZ4_COMPRESSION, "LZ4_COMPRESSION"),
+            ImageBody::Lz4(_) => {
+                self.need(DisplayCaps::LZ4_COMPRESSION, "LZ4_COMPRESSION")?;
+                self.pixmaps.check(image)
+            }
             ImageBody::Surface(id) => self.surfaces.check(id),
-            _ => Ok(()),
+            _ => self.pixmaps.check(image),
         }
     }
 
@@ -256,10 +251,22 @@ impl DisplayServer {
             M::StreamActivateReport(m) => self.streams.activate(m.stream_id, m.unique_id),
             M::StreamDestroy(m) => self.streams.destroy(m.id),
             M::StreamDestroyAll(_) => self.streams = Streams::NONE,
+            M::InvalList(m) => self.forget(m.resources.items()),
+            M::InvalAllPixmaps(_) => self.pixmaps.clear(),
             M::GlScanoutUnix(m) => self.gl = if m.drm_fourcc == 0 { Gl::Off } else { Gl::Idle },
             M::GlScanout2Unix(m) => self.gl = if m.num_planes == 0 { Gl::Off } else { Gl::Idle },
             M::GlDraw(_) => self.gl = Gl::Drawing,
-            _ => {}
+            _ => {
+                if let Some(image) = draws::source(message) {
+                    self.pixmaps.sent(image);
+                }
+            }
+        }
+    }
+
+    fn forget(&mut self, resources: &[ResourceId]) {
+        for resource in resources.iter().filter(|r| r.resource_type() == ResourceType::PIXMAP.0) {
+            self.pixmaps.forget(resource.id());
         }
     }
 
@@ -272,6 +279,7 @@ impl DisplayServer {
             return Err(unexpected("a GLZ window has 0 to 2^25 pixels"));
         }
         self.client = ClientState::Ready(init);
+        self.pixmaps.open(init.pixmap_cache_size);
         Ok(DisplayEvent::Init(init))
     }
 
@@ -336,7 +344,7 @@ const fn is_picture(message: &ServerMessage<'_>) -> bool {
     )
 }
 
-impl Channel for DisplayServer {
+impl<const KEPT: usize> Channel for DisplayServer<KEPT> {
     type Message<'c> = ServerMessage<'c>;
     type Event<'m> = DisplayEvent<'m>;
 
@@ -356,9 +364,19 @@ impl Channel for DisplayServer {
         if is_picture(message) && !self.common.may_send() {
             return Err(Refused::Hold);
         }
-        let transmit = self.common.frame_with(message.id(), message.size(), out, |w| message.encode(w))?;
+        let evicted = draws::source(message).map(|image| self.pixmaps.evicted_by(image)).unwrap_or_default();
+        // Both or none of the two.
+        let mut common = self.common.clone();
+        let at = match evicted.as_slice() {
+            [] => 0,
+            resources => common.frame(&InvalList { resources: Counted::new(resources) }, out)?.head,
+        };
+        let room = out.get_mut(at..).unwrap_or_default();
+        let transmit = common.frame_with(message.id(), message.size(), room, |w| message.encode(w))?;
+        self.common = common;
+        self.forget(&evicted);
         self.said(message);
-        Ok(transmit)
+        Ok(Transmit { head: at.saturating_add(transmit.head), body: transmit.body })
     }
 
     fn poll(&mut self, now: Millis, out: &mut [u8]) -> Result<Poll, EncodeError> {

@@ -1,6 +1,6 @@
 use super::*;
 use crate::proto::display::{Mark, MonitorsConfig, SurfaceCreate, SurfaceDestroy};
-use crate::proto::draw::DrawCopy;
+use crate::proto::draw::{Base, DrawCopy};
 use crate::proto::gl::{GlDraw, GlScanoutFlags, GlScanoutUnix};
 use crate::proto::paint::{Mask, MaskFlags, Rop, ScaleMode};
 use crate::proto::shape::{Clip, Point, Rect};
@@ -76,7 +76,7 @@ fn data(id: u32) -> ServerMessage<'static> {
 
 fn init_body(window: i32) -> Vec<u8> {
     let init =
-        Init { pixmap_cache_id: 1, pixmap_cache_size: 9, glz_dictionary_id: 1, glz_dictionary_window_size: window };
+        Init { pixmap_cache_id: 1, pixmap_cache_size: 100, glz_dictionary_id: 1, glz_dictionary_window_size: window };
     let mut out = [0; 32];
     let mut w = Writer::new(&mut out);
     init.encode(&mut w).expect("room");
@@ -94,8 +94,31 @@ fn pictures_go_out_before_the_clients_init_but_not_into_its_cache() {
     let glz = ImageBody::GlzRgb(Sized32(Data::Promised(1)));
     assert_eq!(say(&mut m, &copy(0, ImageFlags::empty(), glz)), Err(Refused::Hold));
     assert_eq!(hear(&mut m, 101, &init_body(0)), Ok(true));
+    assert!(matches!(say(&mut m, &copy(0, ImageFlags::empty(), ImageBody::FromCache)), Err(Refused::Misuse(_))));
     assert_eq!(say(&mut m, &copy(0, ImageFlags::CACHE_ME, quic())), Ok(()));
+    assert_eq!(say(&mut m, &copy(0, ImageFlags::empty(), ImageBody::FromCache)), Ok(()));
     assert_eq!(say(&mut m, &copy(0, ImageFlags::empty(), glz)), Ok(()));
+}
+
+#[test]
+fn what_makes_room_is_named_in_front_of_the_picture_that_needs_it() {
+    let mut m = machine(DisplayCaps::empty(), false);
+    say(&mut m, &surface(0)).expect("surface");
+    hear(&mut m, 101, &init_body(0)).expect("INIT");
+    say(&mut m, &copy(0, ImageFlags::CACHE_ME, quic())).expect("64 of 100 pixels");
+    let ServerMessage::DrawCopy(mut next) = copy(0, ImageFlags::CACHE_ME, quic()) else { panic!("not a copy") };
+    next.src.0.as_mut().expect("an image").id = 2;
+    let next = ServerMessage::DrawCopy(next);
+    let sent = m.common().sent();
+    assert!(matches!(m.send(NOW, &next, &mut [0; 60]), Err(Refused::Encode(_))), "no room: nothing changes");
+    assert_eq!(m.common().sent(), sent);
+    let mut out = [0; 512];
+    let transmit = m.send(NOW, &next, &mut out).expect("both");
+    // INVAL_LIST of one pixmap, number 1; then DRAW_COPY.
+    assert_eq!(out[..17], [105, 0, 11, 0, 0, 0, 1, 0, 1, 1, 0, 0, 0, 0, 0, 0, 0]);
+    assert_eq!((&out[17..19], m.common().sent()), (&304u16.to_le_bytes()[..], sent + 2));
+    assert!(transmit.head > 17 && transmit.body == 100);
+    assert!(matches!(say(&mut m, &copy(0, ImageFlags::empty(), ImageBody::FromCache)), Err(Refused::Misuse(_))));
 }
 
 #[test]
