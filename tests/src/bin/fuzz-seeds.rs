@@ -54,6 +54,7 @@ impl Seeds {
             }
         }
         self.sasl()?;
+        self.shapes()?;
         self.monitors()?;
         self.images()
     }
@@ -146,6 +147,15 @@ impl Seeds {
         reply.extend(b"\x01\0\0\0\0\0\0\0\xb2\0\0\0\x0d\0\0\0");
         let mechanisms = b"\x0c\0\0\0,PLAIN,TEST,\x02\0\0\0x\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\0";
         self.put("link", "client-sasl", &[&[1, 1], &block(&[1]), &reply, mechanisms])
+    }
+
+    /// A cursor channel that fills its cache of four, asks for kept shapes and evicts.
+    fn shapes(&self) -> io::Result<()> {
+        let set = |unique: u8, flags: u8, room: u8| [7, room, 1, unique, flags];
+        let init = [7, 200, 0, 0, 1];
+        let kept: Vec<_> = (1..7).flat_map(|unique| set(unique, 2, 24)).collect();
+        let named: Vec<_> = (1..7).flat_map(|unique| set(unique, 4, 200)).collect();
+        self.put("session_cursor", "shapes", &[&[0, 0, 0, 0, 0], &init, &kept, &[6], &named, &kept])
     }
 
     /// One monitor; two of four of which one has no area; none.

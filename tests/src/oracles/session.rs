@@ -34,6 +34,10 @@ pub(super) trait Subject: Clone + Debug {
     fn poll(&mut self, now: Millis, out: &mut [u8]) -> Result<Poll, EncodeError>;
     /// Whether a message waits for room in the acknowledgement window.
     fn waits(id: u16) -> bool;
+    /// A message of the server's that samples hardly ever are, if the channel has such.
+    fn made(_: &mut Input<'_>) -> Option<(u16, Vec<u8>)> {
+        None
+    }
     /// Once the channel is closed.
     fn close(self) {}
 }
@@ -80,7 +84,7 @@ struct Window {
 impl<S: Subject> Session<S> {
     /// `false` when the channel is closed.
     fn operate(&mut self, input: &mut Input<'_>) -> bool {
-        match input.byte() % 8 {
+        match input.byte() % 9 {
             0 => {
                 let id = input.u16();
                 self.hear(id, input.block())
@@ -96,10 +100,7 @@ impl<S: Subject> Session<S> {
             }
             3 => {
                 let room = input.u16().into();
-                if let Some((id, body)) = sample(input, S::SERVER, common::ServerMessage::TABLE) {
-                    self.say(id, &body, room);
-                    self.say(id, &body, ROOM);
-                }
+                self.say_twice(sample(input, S::SERVER, common::ServerMessage::TABLE), room);
                 true
             }
             4 => {
@@ -108,6 +109,11 @@ impl<S: Subject> Session<S> {
             }
             5 => self.poll(usize::from(input.byte())).is_some(),
             6 => self.answer(),
+            7 => {
+                let room = input.byte().into();
+                self.say_twice(S::made(input), room);
+                true
+            }
             _ => (0..input.byte() % 64).all(|_| self.hear(ACK, &[])),
         }
     }
@@ -119,6 +125,14 @@ impl<S: Subject> Session<S> {
         self.heard += 1;
         self.window.on_client(id, body);
         true
+    }
+
+    /// First with this much room, then with enough.
+    fn say_twice(&mut self, message: Option<(u16, Vec<u8>)>, room: usize) {
+        if let Some((id, body)) = message {
+            self.say(id, &body, room);
+            self.say(id, &body, ROOM);
+        }
     }
 
     /// What was refused has changed nothing.

@@ -52,7 +52,7 @@ const KEPT: usize = 4;
 const NONE: &[Row] = &[];
 
 macro_rules! subjects {
-    ($($name:ident($server:ty): $module:ident, $client:expr, $waits:expr;)*) => {$(
+    ($($name:ident($server:ty): $module:ident, $client:expr, $waits:expr, $made:expr;)*) => {$(
         #[derive(Clone, Debug)]
         struct $name($server);
 
@@ -82,15 +82,40 @@ macro_rules! subjects {
                 let waits: fn(u16) -> bool = $waits;
                 waits(id)
             }
+
+            fn made(input: &mut Input<'_>) -> Option<(u16, Vec<u8>)> {
+                let made: fn(&mut Input<'_>) -> Option<(u16, Vec<u8>)> = $made;
+                made(input)
+            }
         }
     )*};
 }
 
 subjects! {
-    Main(MainServer): main, proto::main::ClientMessage::TABLE, |_| true;
-    // COPY_BITS, STREAM_DATA and the drawing operations.
-    Display(DisplayServer): display, proto::display::ClientMessage::TABLE, |id| matches!(id, 104 | 123 | 302..=312);
-    Cursor(CursorServer<KEPT>): cursor, NONE, |_| true;
+    Main(MainServer): main, proto::main::ClientMessage::TABLE, |_| true, |_| None;
+    Display(DisplayServer): display, proto::display::ClientMessage::TABLE, waits, |_| None;
+    Cursor(CursorServer<KEPT>): cursor, NONE, |_| true, shape;
+}
+
+/// COPY_BITS, STREAM_DATA and the drawing operations.
+fn waits(id: u16) -> bool {
+    matches!(id, 104 | 123 | 302..=312)
+}
+
+/// INIT or SET with a shape of few ids whose data is as long as it must be.
+fn shape(input: &mut Input<'_>) -> Option<(u16, Vec<u8>)> {
+    let (init, unique, flags) = (input.byte() & 7 == 0, input.below(8), input.byte() & 7);
+    let data = if flags & 5 == 0 { 4 } else { 0 };
+    let (id, head) = if init { (101, 9) } else { (103, 5) };
+    let mut body = vec![0; head];
+    body.extend([flags, 0]);
+    if flags & 1 == 0 {
+        // ALPHA, of one pixel.
+        body.extend(u64::try_from(unique).unwrap_or(0).to_le_bytes());
+        body.extend([0, 1, 0, 1, 0, 0, 0, 0, 0]);
+    }
+    body.extend(vec![0xaa; data]);
+    Some((id, body))
 }
 
 /// The inputs machine, and what its events say is held.
