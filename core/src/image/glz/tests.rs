@@ -11,25 +11,39 @@ use super::*;
 use crate::image::samples::{Content, Random};
 use crate::image::{ImageError, PixelFormat, Pixels};
 
-/// Both ends of a stream of images, in memory of their own.
-struct Pair {
-    dictionary: GlzDictionary<'static>,
-    window: GlzWindow<'static>,
+/// What both ends of a stream of images are lent.
+struct Memory {
+    hashes: Vec<u32>,
+    sent: Vec<u32>,
+    images: Vec<GlzImage>,
+    window: Vec<u8>,
+    kept: Vec<GlzKept>,
 }
 
-impl Pair {
+impl Memory {
     fn new(pixels: usize, images: usize) -> Self {
-        fn lend<T: Clone>(value: T, len: usize) -> &'static mut [T] {
-            vec![value; len].leak()
-        }
         Self {
-            dictionary: GlzDictionary::new(
-                lend(0, 1 << 10),
-                lend(0, pixels),
-                lend(GlzImage::EMPTY, images),
-                pixels as u32,
-            ),
-            window: GlzWindow::new(lend(0, 4 * pixels), lend(GlzKept::EMPTY, images), 0),
+            hashes: vec![0; 1 << 10],
+            sent: vec![0; pixels],
+            images: vec![GlzImage::EMPTY; images],
+            window: vec![0; 4 * pixels],
+            kept: vec![GlzKept::EMPTY; images],
+        }
+    }
+}
+
+/// Both ends of a stream of images.
+struct Pair<'a> {
+    dictionary: GlzDictionary<'a>,
+    window: GlzWindow<'a>,
+}
+
+impl<'a> Pair<'a> {
+    fn new(memory: &'a mut Memory) -> Self {
+        let pixels = memory.sent.len() as u32;
+        Self {
+            dictionary: GlzDictionary::new(&mut memory.hashes, &mut memory.sent, &mut memory.images, pixels),
+            window: GlzWindow::new(&mut memory.window, &mut memory.kept, 0),
         }
     }
 
@@ -71,7 +85,8 @@ const RGB32: PixelFormat = PixelFormat::Rgb32;
 fn a_stream_of_images_of_all_formats_comes_out_as_it_went_in() {
     let mut random = Random::new(3);
     // Small enough to forget images all the time.
-    let mut pair = Pair::new(if cfg!(miri) { 400 } else { 9000 }, 20);
+    let mut memory = Memory::new(if cfg!(miri) { 400 } else { 9000 }, 20);
+    let mut pair = Pair::new(&mut memory);
     for _ in 0..if cfg!(miri) { 12 } else { 600 } {
         let format = [PixelFormat::Rgb16, PixelFormat::Rgb24, RGB32, PixelFormat::Rgba][random.below(4) as usize];
         let content = Content::ALL[random.below(6) as usize];
@@ -85,7 +100,8 @@ fn a_stream_of_images_of_all_formats_comes_out_as_it_went_in() {
 
 #[test]
 fn what_was_sent_before_costs_a_few_bytes() {
-    let mut pair = Pair::new(1 << 14, 300);
+    let mut memory = Memory::new(1 << 14, 300);
+    let mut pair = Pair::new(&mut memory);
     let bytes = picture(Content::Noise, 1, RGB32, 50, 20);
     assert!(pair.send(&bytes, RGB32, 50) > 3000);
     // Other images in between take the image distance through 1 and 2 bytes.
@@ -108,7 +124,8 @@ fn distances_and_offsets_of_every_length_come_back() {
     // A block of noise, a flat gap, the block again, at the edges of the forms; then the same
     // picture again, where the offset of the second block is what was the distance.
     for distance in [4095, 4096, 4097, 131_071, 131_072, 131_073] {
-        let mut pair = Pair::new(1 << 19, 4);
+        let mut memory = Memory::new(1 << 19, 4);
+        let mut pair = Pair::new(&mut memory);
         let mut bytes = picture(Content::Noise, 1, RGB32, 600, 1);
         bytes.resize(distance * 4, 0);
         bytes.extend_from_within(..2400);
@@ -122,7 +139,8 @@ fn distances_and_offsets_of_every_length_come_back() {
 
 #[test]
 fn the_window_never_exceeds_its_bounds() {
-    let mut pair = Pair::new(100, 3);
+    let mut memory = Memory::new(100, 3);
+    let mut pair = Pair::new(&mut memory);
     let bytes = picture(Content::Noise, 1, RGB32, 10, 9);
     for (pixels, kept) in [(40, 1), (40, 2), (20, 3), (20, 3), (20, 3), (90, 1)] {
         let data = pair.encode(&bytes[..4 * pixels], RGB32, 10);
@@ -133,7 +151,8 @@ fn the_window_never_exceeds_its_bounds() {
 
 #[test]
 fn a_picture_that_is_refused_uses_up_no_number() {
-    let mut pair = Pair::new(200, 3);
+    let mut memory = Memory::new(200, 3);
+    let mut pair = Pair::new(&mut memory);
     let bytes = picture(Content::Noise, 1, RGB32, 10, 20);
     let mut out = [0; 2000];
     let mut refused = |format, height, out: &mut [u8]| {
@@ -164,7 +183,8 @@ fn a_dictionary_without_memory_encodes_nothing() {
 
 #[test]
 fn migration_goes_on_with_the_next_number() {
-    let mut pair = Pair::new(1000, 9);
+    let mut memory = Memory::new(1000, 9);
+    let mut pair = Pair::new(&mut memory);
     let bytes = picture(Content::Noise, 1, RGB32, 10, 10);
     pair.send(&bytes, RGB32, 10);
     pair.dictionary.restart_at(1);
@@ -175,7 +195,8 @@ fn migration_goes_on_with_the_next_number() {
 
 #[test]
 fn images_out_of_turn_and_outside_the_window_are_refused() {
-    let mut pair = Pair::new(1000, 9);
+    let mut memory = Memory::new(1000, 9);
+    let mut pair = Pair::new(&mut memory);
     let bytes = picture(Content::Noise, 1, RGB32, 10, 10);
     let first = pair.encode(&bytes, RGB32, 10);
     let mut second = pair.encode(&bytes, RGB32, 10);
@@ -197,7 +218,8 @@ fn images_out_of_turn_and_outside_the_window_are_refused() {
 
 #[test]
 fn a_window_too_small_for_its_server_is_an_error() {
-    let mut pair = Pair::new(1000, 9);
+    let mut memory = Memory::new(1000, 9);
+    let mut pair = Pair::new(&mut memory);
     let bytes = picture(Content::Noise, 1, RGB32, 10, 10);
     let (mut ring, mut images) = ([0; 700], [GlzKept::EMPTY; 9]);
     let mut window = GlzWindow::new(&mut ring, &mut images, 0);
@@ -213,7 +235,8 @@ fn a_window_too_small_for_its_server_is_an_error() {
 
 #[test]
 fn headers_that_promise_the_impossible_are_refused() {
-    let mut pair = Pair::new(1000, 9);
+    let mut memory = Memory::new(1000, 9);
+    let mut pair = Pair::new(&mut memory);
     let bytes = picture(Content::Text, 1, RGB32, 10, 10);
     let good = pair.encode(&bytes, RGB32, 10);
     let mut refused = |at: usize, value: u32| {
@@ -237,7 +260,8 @@ fn headers_that_promise_the_impossible_are_refused() {
 
 #[test]
 fn data_that_ends_early_or_late_is_an_error() {
-    let mut pair = Pair::new(1000, 9);
+    let mut memory = Memory::new(1000, 9);
+    let mut pair = Pair::new(&mut memory);
     let bytes = picture(Content::Text, 1, PixelFormat::Rgba, 20, 10);
     let mut good = pair.encode(&bytes, PixelFormat::Rgba, 20);
     let mut out = [0; 800];
@@ -252,7 +276,8 @@ fn data_that_ends_early_or_late_is_an_error() {
 
 #[test]
 fn hostile_bytes_are_errors_or_pictures() {
-    let mut pair = Pair::new(4000, 9);
+    let mut memory = Memory::new(4000, 9);
+    let mut pair = Pair::new(&mut memory);
     let bytes = picture(Content::Text, 1, PixelFormat::Rgba, 40, 18);
     pair.send(&bytes, PixelFormat::Rgba, 40);
     let mut random = Random::new(4);
