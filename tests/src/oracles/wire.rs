@@ -1,5 +1,6 @@
 //! Every message of the table: what decodes can be encoded, and decodes to the same again.
 
+use sumac_core::proto::common::ServerMessage;
 use sumac_core::proto::{self, TABLES};
 use sumac_core::wire::{Failure, Row, Writer};
 
@@ -16,11 +17,21 @@ pub(super) fn check(data: &[u8]) {
         let table = input.below(TABLES.len());
         let row = TABLES[table][input.below(TABLES[table].len())];
         let body = input.block();
+        if exaggerates(&row, body) {
+            continue;
+        }
         if let Some(again) = by_row(&row, body) {
             assert_eq!(by_row(&row, &again).as_ref(), Some(&again), "{} comes back as it was written", row.name);
         }
         VALUES[table](&row, body);
     }
+}
+
+/// Whether this is a LIST with a message that announces more bytes than there are, as libspice-server
+/// does. Written again, it would reach into the message behind it.
+fn exaggerates(row: &Row, body: &[u8]) -> bool {
+    let Ok((ServerMessage::List(list), _)) = ServerMessage::decode(row.id, body) else { return false };
+    row.name == "List" && list.messages.iter().any(|m| m.body.len() < m.size as usize)
 }
 
 /// Decodes and encodes; `None` when the bytes are not that message.
