@@ -275,7 +275,10 @@ fn choices(codecs: &[VideoCodec]) -> Vec<Choice> {
         .iter()
         .filter_map(|&codec| {
             let codec = codec.name().parse().ok()?;
-            let candidates: Rc<[_]> = backends::registry::candidates(&reports, codec, (1, 1), &[])
+            let found = backends::registry::candidates(&reports, codec, (1, 1), &[]);
+            // Says which library does the work: a faster one may not be installed.
+            found.first().inspect(|best| tracing::info!("video: {best}"));
+            let candidates: Rc<[_]> = found
                 .iter()
                 .filter_map(|c| Some((backends::registry::backend(c.backend)?, c.device.map(Into::into))))
                 .collect();
