@@ -51,7 +51,7 @@ impl<const ROOM: usize> Chunks<ROOM> {
     /// Takes a chunk of 1 to [`limits::AGENT_CHUNK`] bytes; answers with the message that it ends.
     ///
     /// # Errors
-    /// The rules of protocol.md §10.1 are broken: the sender is to be disconnected.
+    /// The rules of the chunks are broken: the sender is to be disconnected.
     pub fn on_chunk(&mut self, chunk: &[u8]) -> Result<Option<Assembled<'_>>, PeerError> {
         let unexpected = |why| PeerError::Unexpected { message: "VDAgentMessage", why };
         if chunk.len() > limits::AGENT_CHUNK {

@@ -1,4 +1,4 @@
-//! The guest agent's stream, above the messages of [`crate::proto::agent`] (protocol.md §10).
+//! The guest agent's stream, above the messages of [`crate::proto::agent`].
 
 mod chunks;
 

@@ -1,4 +1,4 @@
-//! The acknowledgement window of the sending side (protocol.md §6.3).
+//! The acknowledgement window of the sending side.
 
 /// Counts messages that the peer has not acknowledged.
 ///

@@ -1,6 +1,6 @@
 //! Any channel in the client's role: for tests, fuzzers, proxies and tools.
 //!
-//! The machine keeps a client's duties (protocol.md §6): it echoes SET_ACK, acknowledges each
+//! The machine keeps a client's duties: it echoes SET_ACK, acknowledges each
 //! window, and answers PING. Every message that it decodes is an event, those too. What a client
 //! does with pictures, keys and the rest is the host's.
 

@@ -1,4 +1,4 @@
-//! The cursor channel, server role (protocol.md §21).
+//! The cursor channel, server role.
 //!
 //! ```text
 //!  Fresh ──INIT──► Shown ──SET, MOVE, HIDE, TRAIL──► Shown
@@ -304,7 +304,7 @@ mod tests {
         assert_eq!(out[6 + 5..6 + 7], [2, 0], "CACHE_ME");
         let (out, transmit) = show(cursor, 7);
         assert_eq!(transmit, BY_ID);
-        assert_eq!(out[..6], [103, 0, 24, 0, 0, 0], "protocol.md §33.4");
+        assert_eq!(out[..6], [103, 0, 24, 0, 0, 0], "type 103, 24 bytes");
         assert_eq!(out[6 + 5..6 + 7], [4, 0], "FROM_CACHE");
         assert_eq!(show(cursor, 0).1, WHOLE);
         assert_eq!(show(cursor, 0).1, WHOLE, "no id, not kept");

@@ -1,4 +1,4 @@
-//! Headers: where one message ends and the next begins (protocol.md §4).
+//! Headers: where one message ends and the next begins.
 //!
 //! A driver collects [`Framing::want`] bytes and hands them to [`Framing::on_bytes`], again and
 //! again; in between it may keep the body where it was received.

@@ -1,4 +1,4 @@
-//! The main channel, server role (protocol.md §9).
+//! The main channel, server role.
 //!
 //! ```text
 //!  Fresh ──INIT──► Announced ──CHANNELS_LIST──► Listed

@@ -1,4 +1,4 @@
-//! PING and PONG: round trip and liveness (protocol.md §6.4).
+//! PING and PONG: round trip and liveness.
 
 use crate::limits;
 use crate::time::Millis;

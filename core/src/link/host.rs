@@ -43,7 +43,7 @@ impl Default for ServerConfig {
 pub enum Question<'b> {
     /// May this channel be linked? Answer with [`ServerLink::admit`](super::ServerLink::admit).
     Channel(Wanted),
-    /// Is this the right ticket (protocol.md §3.1)? Answer with [`ServerLink::ticket`](super::ServerLink::ticket).
+    /// Is this the right ticket? Answer with [`ServerLink::ticket`](super::ServerLink::ticket).
     Ticket(&'b [u8; TICKET_BYTES]),
     /// What SASL mechanisms are there? Answer with [`ServerLink::sasl_mechanisms`](super::ServerLink::sasl_mechanisms).
     SaslMechanisms,

@@ -1,4 +1,4 @@
-//! From the first byte to an open channel (protocol.md §2, §3), without I/O and without a clock.
+//! From the first byte to an open channel, without I/O and without a clock.
 //!
 //! ```text
 //!                          ┌─────────────────────────────────┐

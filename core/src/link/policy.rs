@@ -1,4 +1,4 @@
-//! Which channels may be linked in clear and which over TLS (protocol.md §2.6).
+//! Which channels may be linked in clear and which over TLS.
 
 use crate::proto::common::ChannelType;
 

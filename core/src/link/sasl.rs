@@ -1,4 +1,4 @@
-//! SASL between the selection and the result (protocol.md §3.2), server role.
+//! SASL between the selection and the result, server role.
 //!
 //! ```text
 //!  MechanismsAsked ─► NameLength ─► Name ─► NameAsked ─► DataLength ─► Data ─► DataAsked ──complete──► Accepted

@@ -8,7 +8,7 @@
 //!  any of them ─► Failing ─(code told)─► Closed                              Open ◄─(result 0)─ Accepted
 //! ```
 //!
-//! Where the reference's habits are bad for clients this machine differs (protocol.md §0): SASL is
+//! Where the reference's habits are bad for clients this machine differs: SASL is
 //! not started unless it is offered; a client that cannot select SASL is told so in the one reply
 //! it reads, not in a second one; an unknown channel is refused with its code instead of without a
 //! word, and only behind the authentication, where nobody can probe for it.

@@ -1,4 +1,4 @@
-//! What two ends can do: the capability words of the link (protocol.md §7).
+//! What two ends can do: the capability words of the link.
 
 use zerocopy::little_endian::U32;
 

@@ -1,11 +1,11 @@
-//! Messages of every channel (protocol.md §6).
+//! Messages of every channel.
 
 use crate::limits;
 use crate::proto::header::SubMessages;
 use crate::wire::{Counted, DecodeError, EncodeError, Field, Reader, Rest, Sample, Sampler, Writer, to_u32};
 
 open_enum! {
-    /// What a channel is for (protocol.md §8).
+    /// What a channel is for.
     pub struct ChannelType: u8 {
         /// Session, agent, mouse mode.
         MAIN = 1,
@@ -19,7 +19,7 @@ open_enum! {
         PLAYBACK = 5,
         /// Sound from the client.
         RECORD = 6,
-        /// Obsolete (protocol.md §27); never listed.
+        /// Obsolete; never listed.
         TUNNEL = 7,
         /// Smart cards.
         SMARTCARD = 8,
@@ -33,7 +33,7 @@ open_enum! {
 }
 
 open_enum! {
-    /// Why a link or a channel ends (protocol.md §2.4).
+    /// Why a link or a channel ends.
     pub struct LinkError: u32 {
         /// No error.
         OK = 0,
@@ -83,7 +83,7 @@ open_enum! {
 }
 
 flags! {
-    /// What the client has to do before it moves to the migration target (protocol.md §30.3).
+    /// What the client has to do before it moves to the migration target.
     pub struct MigrateFlags: u32 {
         /// Send MIGRATE_FLUSH_MARK.
         const NEED_FLUSH = 1;
@@ -115,7 +115,7 @@ message! {
 message! {
     /// SPICE_MSG_MIGRATE_DATA: opaque state for the target.
     2 pub struct MigrateData<'a> {
-        /// What the target parses (protocol.md §30.4).
+        /// What the target parses.
         data: Rest<'a>,
     }
 }
@@ -177,7 +177,7 @@ message! {
 }
 
 message! {
-    /// SPICE_MSG_LIST: nothing but sub-messages, for mini headers (protocol.md §4.4).
+    /// SPICE_MSG_LIST: nothing but sub-messages, for mini headers.
     8 pub struct List<'a> {
         /// The sub-messages, from offset 0 of the body.
         messages: SubMessages<'a>,

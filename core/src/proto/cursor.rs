@@ -1,4 +1,4 @@
-//! The cursor channel (protocol.md §21); clients say only what is common to all channels.
+//! The cursor channel; clients say only what is common to all channels.
 
 use crate::proto::common;
 use crate::proto::shape::Point16;

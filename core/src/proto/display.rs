@@ -1,4 +1,4 @@
-//! The display channel (protocol.md §11, §20.1), whose drawing is in [`draw`](super::draw), whose
+//! The display channel, whose drawing is in [`draw`](super::draw), whose
 //! video is in [`stream`](super::stream) and whose scanouts are in [`gl`](super::gl).
 
 use crate::limits;

@@ -1,4 +1,4 @@
-//! Drawing operations of the display channel (protocol.md §11.1).
+//! Drawing operations of the display channel.
 
 use crate::proto::paint::{AlphaFlags, Brush, LineAttr, Mask, Rop, ScaleMode};
 use crate::proto::picture::Image;
@@ -219,7 +219,7 @@ message! {
 }
 
 flags! {
-    /// Operator, filters and further fields of [`DrawComposite`] (protocol.md §12.9).
+    /// Operator, filters and further fields of [`DrawComposite`].
     ///
     /// Bits 0–7 are the operator, 8–10 and 11–13 the filters of source and mask, 14–15 and 16–17
     /// their repetition.

@@ -1,4 +1,4 @@
-//! Scanouts that are passed as file descriptors (protocol.md §19).
+//! Scanouts that are passed as file descriptors.
 //!
 //! The descriptors are not part of a message: right behind it one byte `@` carries them as
 //! ancillary data, exactly when [`GlScanoutUnix::drm_fourcc`] (one descriptor) or

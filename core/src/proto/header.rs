@@ -1,4 +1,4 @@
-//! What stands in front of a message, and lists of messages inside one (protocol.md §4).
+//! What stands in front of a message, and lists of messages inside one.
 
 use core::fmt;
 

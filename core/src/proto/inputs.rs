@@ -1,4 +1,4 @@
-//! The inputs channel (protocol.md §22).
+//! The inputs channel.
 
 use crate::proto::common;
 use crate::wire::Rest;

@@ -1,4 +1,4 @@
-//! From connecting to the first message: link and authentication (protocol.md §2, §3).
+//! From connecting to the first message: link and authentication.
 //!
 //! These pieces have no numbers on the wire, they follow each other in a fixed order; the numbers
 //! in their declarations only tell the rows of the table apart. Nothing delimits them either:
@@ -69,9 +69,9 @@ message! {
 open_enum! {
     /// How a client proves who it is: the number of a common capability.
     pub struct AuthMechanism: u32 {
-        /// A ticket (protocol.md §3.1).
+        /// A ticket.
         SPICE = 1,
-        /// SASL (protocol.md §3.2).
+        /// SASL.
         SASL = 2,
     }
 }

@@ -1,4 +1,4 @@
-//! The main channel (protocol.md §9).
+//! The main channel.
 
 use crate::limits;
 use crate::proto::common;
@@ -25,7 +25,7 @@ record! {
 }
 
 fields! {
-    /// Where a migrating client goes (protocol.md §9.1, DstInfo).
+    /// Where a migrating client goes (DstInfo).
     pub struct Destination<'a> {
         /// TCP port in clear, 0 for none.
         port: u16,

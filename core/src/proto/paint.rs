@@ -1,4 +1,4 @@
-//! What drawing is done with: brushes, masks, lines (protocol.md §12).
+//! What drawing is done with: brushes, masks, lines.
 
 use zerocopy::little_endian::I32;
 
@@ -10,7 +10,7 @@ use crate::wire::{
 };
 
 flags! {
-    /// How source, brush and destination are combined (SpiceRopd, protocol.md §12.8).
+    /// How source, brush and destination are combined (SpiceRopd).
     pub struct Rop: u16 {
         /// Invert the source first.
         const INVERS_SRC = 0x001;

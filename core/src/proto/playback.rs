@@ -1,4 +1,4 @@
-//! The playback channel: sound to the client (protocol.md §23).
+//! The playback channel: sound to the client.
 
 use zerocopy::little_endian::U16;
 

@@ -1,4 +1,4 @@
-//! Port and WebDAV channels: a device's bytes, its name, its events (protocol.md §25.2).
+//! Port and WebDAV channels: a device's bytes, its name, its events.
 
 use crate::limits;
 use crate::proto::common;

@@ -1,4 +1,4 @@
-//! The record channel: sound from the client (protocol.md §24).
+//! The record channel: sound from the client.
 
 use zerocopy::little_endian::U16;
 

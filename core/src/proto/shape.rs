@@ -1,4 +1,4 @@
-//! Points, rectangles and other small shapes (protocol.md §12.1, §12.3, §12.6).
+//! Points, rectangles and other small shapes.
 
 use crate::limits;
 use crate::wire::{Counted, Repeat, SampleItems};

@@ -1,4 +1,4 @@
-//! The smart card channel (protocol.md §26).
+//! The smart card channel.
 
 use crate::proto::common;
 use crate::wire::Sized32;

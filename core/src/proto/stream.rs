@@ -1,4 +1,4 @@
-//! Video streams of the display channel (protocol.md §18).
+//! Video streams of the display channel.
 
 use crate::proto::shape::{Clip, Rect};
 use crate::wire::Sized32;

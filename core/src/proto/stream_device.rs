@@ -1,4 +1,4 @@
-//! The stream device: video that the guest coded, on a port of its own (protocol.md §28).
+//! The stream device: video that the guest coded, on a port of its own.
 
 use crate::limits;
 use crate::proto::cursor::CursorType;

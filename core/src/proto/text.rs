@@ -1,4 +1,4 @@
-//! Text: glyphs as bitmaps (protocol.md §12.7).
+//! Text: glyphs as bitmaps.
 
 use crate::limits;
 use crate::proto::shape::Point;

@@ -1,4 +1,4 @@
-//! Bytes worked out by hand from the reference (protocol.md §33 and the tables it rests on).
+//! Bytes worked out by hand from what clients and servers were seen to send.
 //!
 //! Nothing here was written by this crate's encoder: each vector is spelled out field by field.
 
@@ -107,7 +107,7 @@ fn words_of_a_link_message_may_lie_further_back() {
     assert_eq!(link::LinkMessage::decode(&bytes).unwrap().0.caps, link::Caps::default());
 }
 
-/// §33.2 with 2 × 1 pixels and these parts.
+/// DRAW_COPY of 2 × 1 pixels with these parts.
 fn draw_copy<'a>(clip: Clip<'a>, mask: Option<Image<'a>>, bitmap: Bitmap<'a>) -> draw::DrawCopy<'a> {
     let image = Image {
         id: 0x0807_0605_0403_0201,

@@ -1,4 +1,4 @@
-//! Channels that carry a device's bytes (protocol.md §25): USB redirection as it is, ports and
+//! Channels that carry a device's bytes: USB redirection as it is, ports and
 //! WebDAV with what [`port`](super::port) adds.
 
 use crate::proto::common;

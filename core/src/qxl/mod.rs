@@ -1,3 +1,3 @@
-//! What a QXL guest wrote (protocol.md §20.2, §29): parsed from a copy, never where it lies.
+//! What a QXL guest wrote: parsed from a copy, never where it lies.
 
 pub mod monitors_config;

@@ -1,4 +1,4 @@
-//! QXLMonitorsConfig: the monitors a guest has set up (protocol.md §20.2).
+//! QXLMonitorsConfig: the monitors a guest has set up.
 //!
 //! The host copies it out of guest memory in two steps: the first four bytes, from which
 //! [`size`] tells how many to copy, and then *all* of those bytes again, for [`MonitorsConfig::parse`].

@@ -1,6 +1,6 @@
 //! The bytes, and nothing that knows what they mean.
 //!
-//! Every number on the wire is little-endian and unaligned (protocol.md §5). Reading goes through
+//! Every number on the wire is little-endian and unaligned. Reading goes through
 //! [`Reader`]: every read returns a `Result`, no read can panic, nothing outside the message body
 //! is reached. Writing goes through [`Writer`] into memory that the caller lends; "no room" is an
 //! ordinary answer.

@@ -1,4 +1,4 @@
-//! Pointers: `u32` offsets from the start of the body, 0 for none (protocol.md §5).
+//! Pointers: `u32` offsets from the start of the body, 0 for none.
 
 use super::{Data, DecodeError, EncodeError, Field, Reader, Shape, Writer, to_u32, to_usize};
 

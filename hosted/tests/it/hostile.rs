@@ -27,7 +27,7 @@ fn what_is_against_the_protocol_closes_its_channel_and_says_why() {
     let sumac = serve(&["--freeze"]);
     let Some(watcher) = Viewer::connect(&sumac) else { return skipped() };
     let unknown = [message(999, &[1, 2, 3]), message(u16::MAX, &[])].concat();
-    // protocol.md §11.1: INIT.
+    // INIT.
     let init = message(101, &[0; 14]);
     for (channel, what, bytes, why) in [
         (MAIN, "one byte too large", announced(107, 26_625, &[]), "announces 26625 bytes"),

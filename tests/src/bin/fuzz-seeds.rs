@@ -135,7 +135,7 @@ impl Seeds {
         self.put("link", &format!("client-{name}"), &[&[1, 0], &answers, &session.link_reply, &result])
     }
 
-    /// No recording has SASL: worked out from protocol.md §3.2.
+    /// No recording has SASL: worked out by hand.
     fn sasl(&self) -> io::Result<()> {
         let hello = b"REDQ\x02\0\0\0\x02\0\0\0\x16\0\0\0\0\0\0\0\x01\0\x01\0\0\0\0\0\0\0\x12\0\0\0\x0b\0\0\0";
         let choice = b"\x02\0\0\0\x04\0\0\0TEST\x03\0\0\0hi\0\0\0\0\0\x02\0\0\0x\0";
@@ -181,7 +181,7 @@ impl Seeds {
                 self.put(codec, &format!("reference-{n}"), &[&[0], &data])?;
             }
         }
-        // protocol.md §14.5: top-down, RGB32, one block of four literal pixels.
+        // A picture: top-down, RGB32, one block of four literal pixels.
         let block = b"\x01\x08\0\0\0\x12\xf0\x01\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e\x0f\x10";
         self.put("lz4", "literals", &[&[0, 2, 0, 2, 0], block])?;
         let picture = |format: u8, content: u8| [format, 20, 12, 3, content, 1, 0, 0, 0];

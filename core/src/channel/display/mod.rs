@@ -1,4 +1,4 @@
-//! A display channel, server role (protocol.md §11, §18, §19).
+//! A display channel, server role.
 //!
 //! ```text
 //!  open ──SET_ACK──► surfaces, pictures without cache flags or GLZ ──client's INIT──► everything

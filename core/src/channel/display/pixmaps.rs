@@ -1,4 +1,4 @@
-//! What the client keeps in its pixmap cache (protocol.md §13.4).
+//! What the client keeps in its pixmap cache.
 
 use crate::channel::Refused;
 use crate::limits;

@@ -1,4 +1,4 @@
-//! The inputs channel, server role (protocol.md §22).
+//! The inputs channel, server role.
 //!
 //! ```text
 //!  Fresh ──INIT──► Open ──KEY_MODIFIERS──► Open

