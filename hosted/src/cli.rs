@@ -1,4 +1,4 @@
-//! The command line of the binary, turned into a [`Config`].
+//! The command line of the binary, turned into what it asks for.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -28,6 +28,23 @@ struct Cli {
 enum Command {
     /// Serve a desktop to SPICE clients such as remote-viewer.
     Serve(Box<Serve>),
+    /// Print what can be encoded here, per backend and device, or why not.
+    Probe {
+        /// As one JSON object.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// What the command line asks for.
+pub(crate) enum Action {
+    /// To serve.
+    Serve(Box<Config>),
+    /// To say what can be encoded here.
+    Probe {
+        /// For programs.
+        json: bool,
+    },
 }
 
 #[derive(Args)]
@@ -147,13 +164,15 @@ enum SourceWord {
 
 /// Reads the command line, program name first. The error knows how to print itself and which exit
 /// status it means; asking for help is one, too.
-pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Config, clap::Error> {
+pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Action, clap::Error> {
     let cli = Cli::try_parse_from(args)?;
     let serve = match cli.command {
+        Some(Command::Probe { json }) => return Ok(Action::Probe { json }),
         Some(Command::Serve(serve)) => *serve,
         None => cli.serve,
     };
-    serve.into_config().map_err(|message| Cli::command().error(ErrorKind::ValueValidation, message))
+    let config = serve.into_config().map_err(|message| Cli::command().error(ErrorKind::ValueValidation, message))?;
+    Ok(Action::Serve(Box::new(config)))
 }
 
 impl Serve {
@@ -269,12 +288,15 @@ fn on_off(text: &str) -> Result<bool, ValueError> {
 mod tests {
     use super::*;
 
-    fn parsed(line: &str) -> Result<Config, clap::Error> {
+    fn parsed(line: &str) -> Result<Action, clap::Error> {
         parse(line.split_whitespace().map(OsString::from))
     }
 
     fn config(line: &str) -> Config {
-        parsed(line).unwrap_or_else(|error| panic!("{line}: {error}"))
+        match parsed(line).unwrap_or_else(|error| panic!("{line}: {error}")) {
+            Action::Serve(config) => *config,
+            Action::Probe { .. } => panic!("{line}: it does not serve"),
+        }
     }
 
     /// The first line of the message; the status must be that of a usage error.
@@ -367,6 +389,8 @@ mod tests {
             ("sumac --uuid 1", "error: invalid value '1' for '--uuid <UUID>': '1' is not a UUID like"),
             ("sumac --colour", "error: unexpected argument '--colour' found"),
             ("sumac paint", "error: unrecognized subcommand 'paint'"),
+            ("sumac --port 5900 probe", "error: the subcommand 'probe' cannot be used with"),
+            ("sumac probe --port 5900", "error: unexpected argument '--port' found"),
         ] {
             let message = error(line);
             assert!(message.starts_with(expected), "{line}: {message}");
@@ -374,8 +398,14 @@ mod tests {
     }
 
     #[test]
+    fn probe_is_for_people_unless_told() {
+        assert!(matches!(parsed("sumac probe"), Ok(Action::Probe { json: false })));
+        assert!(matches!(parsed("sumac probe --json"), Ok(Action::Probe { json: true })));
+    }
+
+    #[test]
     fn help_and_version_are_not_failures() {
-        for line in ["sumac --help", "sumac serve --help", "sumac --version"] {
+        for line in ["sumac --help", "sumac serve --help", "sumac probe --help", "sumac --version"] {
             assert_eq!(parsed(line).map(|_| ()).expect_err(line).exit_code(), 0);
         }
     }

@@ -4,6 +4,7 @@ pub mod auth;
 pub mod config;
 pub mod plan;
 pub mod png;
+pub mod probe;
 pub mod signals;
 pub mod source;
 pub mod stats;

@@ -6,6 +6,8 @@ use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::{FromEnvError, LevelFilter};
 
+use cli::Action;
+
 mod cli;
 
 /// The environment variable that says what is logged, such as `debug` or `sumac::auth=trace`.
@@ -17,16 +19,29 @@ const FAILED: u8 = 1;
 const USAGE: u8 = 2;
 
 fn main() -> ExitCode {
-    let config = match cli::parse(std::env::args_os()) {
-        Ok(config) => config,
+    let action = match cli::parse(std::env::args_os()) {
+        Ok(action) => action,
         Err(error) => error.exit(),
     };
     if let Err(error) = start_log() {
         return fail(USAGE, &format!("{LOG_VARIABLE}: {error}"));
     }
-    match sumac::serve(config) {
+    let done = match action {
+        Action::Serve(config) => sumac::serve(*config),
+        Action::Probe { json } => probe(json),
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(FAILED, &format!("{error:#}")),
+    }
+}
+
+fn probe(json: bool) -> anyhow::Result<()> {
+    let mut out = io::stdout().lock();
+    match sumac::probe::probe(&mut out, json).and_then(|()| out.flush()) {
+        // Whoever closed the pipe has read enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        done => Ok(done?),
     }
 }
 

@@ -28,8 +28,15 @@ impl Backend for Software {
 
     fn probe(&self) -> Vec<Report> {
         let mut encoders = vec![h264::offer(), mjpeg::offer()];
-        encoders.extend(vpx::offers());
-        vec![Report { backend: NAME, device: None, encoders: Ok(encoders) }]
+        let report = |encoders| Report { backend: NAME, device: None, encoders };
+        match vpx::offers() {
+            Ok(offers) => {
+                encoders.extend(offers);
+                vec![report(Ok(encoders))]
+            }
+            // A report of its own says what to install.
+            Err(missing) => vec![report(Ok(encoders)), report(Err(missing))],
+        }
     }
 
     fn open(&self, want: &Settings, like: &Frame) -> Result<Box<dyn Encoder>, BackendError> {

@@ -132,6 +132,40 @@ fn the_reference_picture_is_written_before_ready_at_sigusr1_and_at_the_end() {
 }
 
 #[test]
+fn probe_tells_people_and_programs_the_same() {
+    let (text, json) = (run(&["probe"]), run(&["probe", "--json"]));
+    assert_eq!((text.status.code(), json.status.code()), (Some(0), Some(0)), "{text:?} {json:?}");
+    let told: serde_json::Value = serde_json::from_str(&json.out).expect("it is JSON");
+    assert_eq!(keys(&told), ["backends"]);
+    let backends = told["backends"].as_array().expect("a list");
+    for backend in backends {
+        assert_eq!(keys(backend), ["device", "encoders", "name", "unavailable"]);
+        let name = backend["name"].as_str().expect("a name");
+        let device = backend["device"].as_str().map_or(name.to_owned(), |device| format!("{name} {device}"));
+        let why = backend["unavailable"].as_str().unwrap_or_default();
+        let paragraph = format!("{device}:{}{why}\n", if why.is_empty() { "" } else { " " });
+        assert!(text.out.contains(&paragraph), "no {paragraph:?} in {}", text.out);
+        for encoder in backend["encoders"].as_array().expect("a list") {
+            assert_eq!(keys(encoder), ["codec", "formats", "max", "modifiers", "profiles", "rate_control"]);
+        }
+    }
+    let software = backends.iter().find(|backend| backend["name"] == "software").expect("it is always there");
+    let largest = |codec: &str| {
+        let encoders = software["encoders"].as_array().expect("a list");
+        encoders.iter().find(|encoder| encoder["codec"] == codec).map(|encoder| encoder["max"].clone())
+    };
+    assert_eq!(largest("h264"), Some(serde_json::json!([4096, 2304])));
+    assert_eq!(largest("mjpeg"), Some(serde_json::json!([65535, 65535])));
+    for library in ["openh264", "jpeg", "libvpx"] {
+        assert!(text.out.contains(library), "no word about {library} in {}", text.out);
+    }
+}
+
+fn keys(object: &serde_json::Value) -> Vec<&String> {
+    object.as_object().expect("an object").keys().collect()
+}
+
+#[test]
 fn what_fails_at_run_time_is_named_with_status_1() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();

@@ -5,7 +5,7 @@
 use std::{num::NonZero, thread::available_parallelism};
 
 use crate::{
-    BackendError, Chroma, Codec, EncodeRequest, Frame, Offer, Rate, RateControl, Settings, Tuning,
+    BackendError, Chroma, Codec, EncodeRequest, Frame, Offer, Rate, RateControl, Settings, Tuning, Unavailable,
     bitstream::is_key_frame, rate::Scale,
 };
 
@@ -38,17 +38,15 @@ use bindings as vpx;
 const MAX_SIDE: u32 = 16_383;
 
 /// VP8 and VP9, if the library is there.
-pub(super) fn offers() -> Vec<Offer> {
-    let by = match sys::version() {
-        Ok(version) => format!("{} {version}, found at run time", sys::NAME),
-        Err(why) => {
-            tracing::debug!(%why, "no VP8 and VP9: libvpx7 is not installed");
-            return Vec::new();
-        }
-    };
+pub(super) fn offers() -> Result<Vec<Offer>, Unavailable> {
+    let version = sys::version().map_err(|why| {
+        let reason = format!("no vp8 and vp9: {why} (install libvpx7)");
+        Unavailable::Library { library: sys::NAME, reason }
+    })?;
+    let by = format!("{} {version}, found at run time", sys::NAME);
     let rate = [RateControl::Cbr, RateControl::Cqp];
     let offer = |codec, profile| super::offer(codec, &[profile], (MAX_SIDE, MAX_SIDE), &rate, by.clone());
-    vec![offer(Codec::Vp9, "profile-0"), offer(Codec::Vp8, "profile-0")]
+    Ok(vec![offer(Codec::Vp9, "profile-0"), offer(Codec::Vp8, "profile-0")])
 }
 
 pub(super) struct Vpx {
