@@ -1,14 +1,20 @@
 /*
- * The C server of the side-by-side bench: the smallest application of libspice-server that shows one
- * still picture, which it takes from a file of BGRX rows.
+ * The C server of the side-by-side benches: the smallest application of libspice-server that shows the
+ * pictures of a file of BGRX rows: the first one, or all of them over and over as a film.
  *
- *   c-server PORT FILE WIDTH HEIGHT
+ *   c-server PORT FILE WIDTH HEIGHT [PICTURES-A-SECOND CODECS]
  *
- * Prints "ready" when it listens; ends on SIGTERM, or by itself after two minutes.
+ * CODECS is what spice_server_set_video_codecs takes, such as "spice:mjpeg". A film's pictures carry
+ * the stamp that `sumac --source frames --stamp` writes, and are offered on a fixed schedule by a
+ * thread named "source"; one that finds no free place is left out. Prints "ready" when it listens;
+ * ends on SIGTERM, or by itself after two minutes.
  */
+#define _GNU_SOURCE
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 #include <glib.h>
 #include <spice.h>
@@ -103,9 +109,21 @@ static SpiceCoreInterface core = {
     .channel_event = channel_event,
 };
 
-static QXLDrawable drawable;
-static QXLImage image;
-static volatile gint drawn;
+/* Pictures that the server may hold at once. */
+enum { PLACES = 8 };
+
+/* A picture and the command that draws it. */
+static struct place {
+    QXLDrawable drawable;
+    QXLImage image;
+    char *pixels;
+    gboolean taken;
+} places[PLACES];
+
+/* Guards which places are taken, and those drawn but not yet fetched. */
+static GMutex lock;
+static GQueue drawn = G_QUEUE_INIT;
+static int width, height;
 
 static void attached(QXLInstance *qxl) { }
 static void set_level(QXLInstance *qxl, int level) { }
@@ -119,19 +137,27 @@ static void get_init_info(QXLInstance *qxl, QXLDevInitInfo *info)
     info->n_surfaces = 1;
 }
 
-/* The picture, once. */
 static int get_command(QXLInstance *qxl, QXLCommandExt *command)
 {
-    if (!g_atomic_int_compare_and_exchange(&drawn, 1, 2))
+    g_mutex_lock(&lock);
+    struct place *place = g_queue_pop_head(&drawn);
+    g_mutex_unlock(&lock);
+    if (!place)
         return 0;
     memset(command, 0, sizeof *command);
     command->cmd.type = QXL_CMD_DRAW;
-    command->cmd.data = (uintptr_t)&drawable;
+    command->cmd.data = (uintptr_t)&place->drawable;
     return 1;
 }
 
+static void release_resource(QXLInstance *qxl, struct QXLReleaseInfoExt info)
+{
+    g_mutex_lock(&lock);
+    places[info.info->id].taken = FALSE;
+    g_mutex_unlock(&lock);
+}
+
 static int req_notification(QXLInstance *qxl) { return 1; }
-static void release_resource(QXLInstance *qxl, struct QXLReleaseInfoExt info) { }
 static int get_cursor(QXLInstance *qxl, QXLCommandExt *command) { return 0; }
 static void notify_update(QXLInstance *qxl, uint32_t id) { }
 static int flush_resources(QXLInstance *qxl) { return 0; }
@@ -152,7 +178,7 @@ static QXLInterface display = {
 };
 static QXLInstance qxl = { .base = { &display.base }, .id = 0 };
 
-static void show(char *pixels, int width, int height)
+static void create_surface(void)
 {
     QXLDevMemSlot slot = { .virt_end = ~0ul };
     QXLDevSurfaceCreate surface = {
@@ -161,45 +187,146 @@ static void show(char *pixels, int width, int height)
     };
     spice_qxl_add_memslot(&qxl, &slot);
     spice_qxl_create_primary_surface(&qxl, 0, &surface);
-    drawable.bbox = (QXLRect){ .right = width, .bottom = height };
-    drawable.effect = QXL_EFFECT_OPAQUE;
-    drawable.type = QXL_DRAW_COPY;
-    memset(drawable.surfaces_dest, -1, sizeof drawable.surfaces_dest);
-    drawable.u.copy.rop_descriptor = SPICE_ROPD_OP_PUT;
-    drawable.u.copy.src_bitmap = (uintptr_t)&image;
-    drawable.u.copy.src_area = drawable.bbox;
-    QXL_SET_IMAGE_ID(&image, QXL_IMAGE_GROUP_DEVICE, 1);
-    image.descriptor.type = SPICE_IMAGE_TYPE_BITMAP;
-    image.descriptor.width = image.bitmap.x = width;
-    image.descriptor.height = image.bitmap.y = height;
-    image.bitmap.flags = QXL_BITMAP_DIRECT | QXL_BITMAP_TOP_DOWN;
-    image.bitmap.stride = width * 4;
-    image.bitmap.data = (uintptr_t)pixels;
-    image.bitmap.format = SPICE_BITMAP_FMT_32BIT;
-    g_atomic_int_set(&drawn, 1);
+}
+
+/* A place for the next picture, or NULL when the server still holds all of them. */
+static struct place *free_place(void)
+{
+    struct place *found = NULL;
+    g_mutex_lock(&lock);
+    for (int n = 0; n < PLACES && !found; n++)
+        if (!places[n].taken)
+            found = &places[n];
+    if (found)
+        found->taken = TRUE;
+    g_mutex_unlock(&lock);
+    return found;
+}
+
+/* Draws the picture that lies in the place. */
+static void draw(struct place *place)
+{
+    static uint32_t number;
+    QXLDrawable *drawable = &place->drawable;
+    QXLImage *image = &place->image;
+    memset(drawable, 0, sizeof *drawable);
+    drawable->release_info.id = place - places;
+    drawable->bbox = (QXLRect){ .right = width, .bottom = height };
+    drawable->effect = QXL_EFFECT_OPAQUE;
+    drawable->type = QXL_DRAW_COPY;
+    memset(drawable->surfaces_dest, -1, sizeof drawable->surfaces_dest);
+    drawable->u.copy.rop_descriptor = SPICE_ROPD_OP_PUT;
+    drawable->u.copy.src_bitmap = (uintptr_t)image;
+    drawable->u.copy.src_area = drawable->bbox;
+    QXL_SET_IMAGE_ID(image, QXL_IMAGE_GROUP_DEVICE, ++number);
+    image->descriptor.type = SPICE_IMAGE_TYPE_BITMAP;
+    image->descriptor.width = image->bitmap.x = width;
+    image->descriptor.height = image->bitmap.y = height;
+    image->bitmap.flags = QXL_BITMAP_DIRECT | QXL_BITMAP_TOP_DOWN;
+    image->bitmap.stride = width * 4;
+    image->bitmap.data = (uintptr_t)place->pixels;
+    image->bitmap.format = SPICE_BITMAP_FMT_32BIT;
+    g_mutex_lock(&lock);
+    g_queue_push_tail(&drawn, place);
+    g_mutex_unlock(&lock);
     spice_qxl_wakeup(&qxl);
+}
+
+/* 16 by 5 blocks of 16x16 pixels, one bit each: 0xA5, number, microseconds, exclusive or. */
+static void stamp(char *pixels, uint32_t number)
+{
+    struct timespec now;
+    uint8_t bytes[10] = { 0xa5, number >> 16, number >> 8, number };
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    uint64_t us = (uint64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+    for (int n = 0; n < 5; n++)
+        bytes[4 + n] = us >> (32 - 8 * n);
+    for (int n = 0; n < 9; n++)
+        bytes[9] ^= bytes[n];
+    for (int y = 0; y < 80; y++)
+        for (int bit = 0; bit < 16; bit++) {
+            int at = y / 16 * 16 + bit;
+            memset(pixels + (y * width + bit * 16) * 4, bytes[at / 8] >> (7 - at % 8) & 1 ? 0xff : 0, 64);
+        }
+}
+
+struct film {
+    char *pictures;
+    int count, rate;
+};
+
+static void *play(void *data)
+{
+    struct film *film = data;
+    struct timespec next;
+    size_t size = (size_t)width * height * 4;
+    pthread_setname_np(pthread_self(), "source");
+    clock_gettime(CLOCK_MONOTONIC, &next);
+    for (uint32_t number = 0;; number++) {
+        struct place *place = free_place();
+        if (place) {
+            memcpy(place->pixels, film->pictures + number % film->count * size, size);
+            stamp(place->pixels, number);
+            draw(place);
+        }
+        next.tv_nsec += 1000000000 / film->rate;
+        next.tv_sec += next.tv_nsec / 1000000000;
+        next.tv_nsec %= 1000000000;
+        clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &next, NULL);
+    }
+    return NULL;
+}
+
+static void show(struct film *film)
+{
+    size_t size = (size_t)width * height * 4;
+    pthread_t thread;
+    create_surface();
+    for (int n = 0; n < PLACES; n++)
+        places[n].pixels = malloc(size);
+    if (film->rate) {
+        pthread_create(&thread, NULL, play, film);
+        return;
+    }
+    struct place *place = free_place();
+    memcpy(place->pixels, film->pictures, size);
+    draw(place);
 }
 
 int main(int argc, char **argv)
 {
-    gsize length;
-    char *pixels;
-    if (argc != 5 || !g_file_get_contents(argv[2], &pixels, &length, NULL)
-        || length != (gsize)4 * atoi(argv[3]) * atoi(argv[4])) {
-        fprintf(stderr, "usage: c-server PORT FILE WIDTH HEIGHT, and a file of that size\n");
+    gsize length, size = 0;
+    GError *error = NULL;
+    GMappedFile *file = argc == 5 || argc == 7 ? g_mapped_file_new(argv[2], FALSE, &error) : NULL;
+    if (file) {
+        width = atoi(argv[3]);
+        height = atoi(argv[4]);
+        size = (gsize)4 * width * height;
+    }
+    if (!file || !size || (length = g_mapped_file_get_length(file)) % size || !length) {
+        fprintf(stderr, "usage: c-server PORT FILE WIDTH HEIGHT [PICTURES-A-SECOND CODECS]: %s\n",
+                error ? error->message : "FILE must hold whole pictures of that size");
         return 2;
     }
+    struct film film = { g_mapped_file_get_contents(file), length / size, argc == 7 ? atoi(argv[5]) : 0 };
     alarm(120);
     GMainLoop *loop = g_main_loop_new(NULL, FALSE);
     SpiceServer *server = spice_server_new();
     spice_server_set_addr(server, "127.0.0.1", 0);
     spice_server_set_port(server, atoi(argv[1]));
     spice_server_set_noauth(server);
+    if (film.rate) {
+        spice_server_set_streaming_video(server, SPICE_STREAM_VIDEO_ALL);
+        if (spice_server_set_video_codecs(server, argv[6]) != 0) {
+            fprintf(stderr, "libspice-server does not have the codecs %s\n", argv[6]);
+            return 2;
+        }
+    }
     if (spice_server_init(server, &core) != 0)
         return 1;
     spice_server_add_interface(server, &qxl.base);
     spice_server_vm_start(server);
-    show(pixels, atoi(argv[3]), atoi(argv[4]));
+    show(&film);
     puts("ready");
     fflush(stdout);
     g_main_loop_run(loop);

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Connects once with spice-gtk's library and prints the milliseconds until the whole picture is there.
 
-first-picture.py URI
+watch-first-picture.py URI
 """
 import sys
 import time
