@@ -86,6 +86,17 @@ pub const GLZ_WINDOW: i32 = 1 << 25;
 pub const DISPLAY_BODY: usize = 1024;
 /// Channels of sound with a volume: the count is a byte.
 pub const AUDIO_CHANNELS: usize = 255;
+/// Largest body of a client's message on a playback channel, where it says little: the reference's
+/// receive buffer.
+pub const PLAYBACK_BODY: usize = 1024;
+/// Largest body of a client's message on a record channel: more than a second of stereo at 48 kHz,
+/// which is 192 000 bytes; real clients send 10 ms at once.
+pub const RECORD_BODY: usize = 256 * 1024;
+/// Largest body of a client's message that carries a device's bytes, and the most it may decompress
+/// to: a port's user writes in pieces of any size, a USB 3 transfer has 1 MiB.
+pub const VMC_BODY: usize = 16 << 20;
+/// Largest body of a client's message on the smart card channel: an extended APDU has 65 544 bytes.
+pub const SMARTCARD_BODY: usize = 12 + 66 * 1024;
 /// Bytes of one WebDAV frame (test peers): the count is 16-bit.
 pub const WEBDAV_FRAME: usize = 65535;
 

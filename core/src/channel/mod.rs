@@ -26,7 +26,12 @@ mod error;
 pub mod framing;
 pub mod inputs;
 pub mod main;
+pub mod playback;
+pub mod port;
 mod pulse;
+pub mod record;
+pub mod smartcard;
+pub mod vmc;
 
 pub use common::{Common, Heard, Negotiated};
 pub use error::{PeerError, Refused};

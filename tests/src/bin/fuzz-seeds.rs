@@ -22,6 +22,8 @@ const IMAGE: usize = 400;
 /// A session of each kind of client and of each header, and all the drawing operations.
 const SESSIONS: [&str; 5] =
     ["spicy.rec", "html5.rec", "agent-resize.rec", "full-headers-inputs.rec", "full-headers-draw.rec"];
+/// Sound and devices; their first four channels say nothing that the others do not.
+const DEVICES: [&str; 4] = ["devices.rec", "ports.rec", "smartcard.rec", "sound.rec"];
 const VECTORS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/vectors");
 
 fn main() -> ExitCode {
@@ -46,11 +48,13 @@ struct Seeds {
 impl Seeds {
     fn write_all(&self) -> io::Result<()> {
         self.samples()?;
-        for file in SESSIONS {
+        for file in SESSIONS.into_iter().chain(DEVICES) {
             let recording = Recording::read(&Path::new(VECTORS).join("sessions").join(file))?;
             for (n, connection) in recording.connections.iter().enumerate() {
                 let session = Session::cut(connection).map_err(|e| io::Error::other(format!("{file}: {e}")))?;
-                self.session(&format!("{}-{n}", file.trim_end_matches(".rec")), &session)?;
+                if session.channel_type > 4 || !DEVICES.contains(&file) {
+                    self.session(&format!("{}-{n}", file.trim_end_matches(".rec")), &session)?;
+                }
             }
         }
         self.sasl()?;
@@ -95,6 +99,11 @@ impl Seeds {
             2 => "session_display",
             3 => "session_inputs",
             4 => "session_cursor",
+            5 => "session_playback",
+            6 => "session_record",
+            8 => "session_smartcard",
+            9 => "session_usbredir",
+            10 | 11 => "session_port",
             _ => return Ok(()),
         };
         let flags = u8::from(!session.mini_headers);

@@ -37,6 +37,11 @@ pub const TARGETS: &[Target] = &[
     Target { name: "session_display", check: subjects::display },
     Target { name: "session_inputs", check: subjects::inputs },
     Target { name: "session_main", check: subjects::main },
+    Target { name: "session_playback", check: subjects::playback },
+    Target { name: "session_port", check: subjects::port },
+    Target { name: "session_record", check: subjects::record },
+    Target { name: "session_smartcard", check: subjects::smartcard },
+    Target { name: "session_usbredir", check: subjects::usbredir },
     Target { name: "wire", check: wire::check },
 ];
 

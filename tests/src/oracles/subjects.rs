@@ -9,6 +9,11 @@ use sumac_core::channel::cursor::CursorServer;
 use sumac_core::channel::display::DisplayServer;
 use sumac_core::channel::inputs::{Input as UserInput, Inputs, InputsEvent, InputsServer};
 use sumac_core::channel::main::MainServer;
+use sumac_core::channel::playback::PlaybackServer;
+use sumac_core::channel::port::PortServer;
+use sumac_core::channel::record::RecordServer;
+use sumac_core::channel::smartcard::SmartcardServer;
+use sumac_core::channel::vmc::VmcServer;
 use sumac_core::channel::{Channel, Common, Negotiated, PeerError, Poll, Refused, Transmit};
 use sumac_core::proto;
 use sumac_core::time::Millis;
@@ -38,6 +43,31 @@ pub(super) fn cursor(data: &[u8]) {
     run(Cursor(CursorServer::new(negotiated)), negotiated, &mut input);
 }
 
+pub(super) fn playback(data: &[u8]) {
+    let (_, negotiated, mut input) = start(data);
+    run(Playback(PlaybackServer::new(negotiated)), negotiated, &mut input);
+}
+
+pub(super) fn port(data: &[u8]) {
+    let (_, negotiated, mut input) = start(data);
+    run(Port(PortServer::new(negotiated)), negotiated, &mut input);
+}
+
+pub(super) fn record(data: &[u8]) {
+    let (_, negotiated, mut input) = start(data);
+    run(Record(RecordServer::new(negotiated)), negotiated, &mut input);
+}
+
+pub(super) fn smartcard(data: &[u8]) {
+    let (_, negotiated, mut input) = start(data);
+    run(Smartcard(SmartcardServer::new(negotiated)), negotiated, &mut input);
+}
+
+pub(super) fn usbredir(data: &[u8]) {
+    let (_, negotiated, mut input) = start(data);
+    run(Usbredir(VmcServer::new(negotiated)), negotiated, &mut input);
+}
+
 fn start(data: &[u8]) -> (u8, Negotiated, Input<'_>) {
     let mut input = Input::new(data);
     let flags = input.byte();
@@ -48,7 +78,7 @@ fn start(data: &[u8]) -> (u8, Negotiated, Input<'_>) {
 /// Few shapes, so that they are evicted soon.
 const KEPT: usize = 4;
 
-/// The client's messages on a cursor channel are those of every channel.
+/// The client's messages on cursor and playback channels are those of every channel.
 const NONE: &[Row] = &[];
 
 macro_rules! subjects {
@@ -95,6 +125,11 @@ subjects! {
     Main(MainServer): main, proto::main::ClientMessage::TABLE, |_| true, |_| None;
     Display(DisplayServer): display, proto::display::ClientMessage::TABLE, waits, |_| None;
     Cursor(CursorServer<KEPT>): cursor, NONE, |_| true, shape;
+    Playback(PlaybackServer): playback, NONE, |_| true, |_| None;
+    Port(PortServer): port, proto::port::ClientMessage::TABLE, |_| true, |_| None;
+    Record(RecordServer): record, proto::record::ClientMessage::TABLE, |_| true, |_| None;
+    Smartcard(SmartcardServer): smartcard, proto::smartcard::ClientMessage::TABLE, |_| true, |_| None;
+    Usbredir(VmcServer): vmc, proto::vmc::ClientMessage::TABLE, |_| true, |_| None;
 }
 
 /// COPY_BITS, STREAM_DATA and the drawing operations.
