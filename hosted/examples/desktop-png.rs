@@ -3,11 +3,12 @@
 //! `cargo run -p sumac --example desktop-png -- 1280x720 desktop.png [TYPED TEXT]`
 
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 
 use anyhow::{Context, bail};
-use sumac::source::{CursorShape, InputEvent, Leds, Rect, Size, Source, Stage, TestDesktop, ToSource};
-use sumac_backends::Frame;
+use sumac::source::{Cookie, CursorShape, Host, InputEvent, Leds, Rect, Size, Source, Stage, TestDesktop, ToSource};
+use sumac_backends::{Dmabuf, Frame};
 
 fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -22,7 +23,7 @@ fn main() -> anyhow::Result<()> {
         type_line(&to_source, text)?;
     }
     to_source.send(ToSource::Quit)?;
-    Box::new(TestDesktop::new(size, true)).run(Box::new(Newest(to_us)), inbox)?;
+    Box::new(TestDesktop::new(size, true)).run(Arc::new(Newest(to_us)), inbox)?;
     let frame = frames.try_iter().last().context("nothing was shown")?;
     sumac::png::write_bgrx_png(Path::new(path), &frame)
 }
@@ -40,7 +41,16 @@ fn type_line(to_source: &Sender<ToSource>, text: &str) -> anyhow::Result<()> {
 }
 
 /// Passes the pictures on and ignores the rest.
+#[derive(Clone)]
 struct Newest(Sender<Frame>);
+
+impl Host for Newest {
+    fn display(&self, _: u8) -> Option<Box<dyn Stage>> {
+        Some(Box::new(self.clone()))
+    }
+
+    fn leds(&self, _: Leds) {}
+}
 
 impl Stage for Newest {
     fn publish(&mut self, frame: Frame, _: &[Rect]) {
@@ -48,9 +58,11 @@ impl Stage for Newest {
         let _ = self.0.send(frame);
     }
 
+    fn scanout(&mut self, _: Option<Dmabuf>) {}
+
+    fn gl_draw(&mut self, _: Rect, _: Cookie) {}
+
     fn cursor(&mut self, _: Option<CursorShape>) {}
 
     fn pointer(&mut self, _: i32, _: i32) {}
-
-    fn leds(&mut self, _: Leds) {}
 }

@@ -1,45 +1,69 @@
-//! Between the source's thread and the engine's: the newest of everything, never a queue.
+//! Between the source's thread and the engine's, for one display: the newest of everything, never a
+//! queue.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use sumac_backends::Frame;
+use sumac_backends::{Dmabuf, Frame};
 use tokio::sync::Notify;
 
 use crate::plan::Region;
-use crate::source::{CursorShape, Leds, Rect, Stage};
+use crate::source::{Cookie, CursorShape, Rect, Size, Stage};
 
-/// What has been said and not been taken.
-#[derive(Default)]
+/// What has been said of a display and not been taken.
 pub(crate) struct Mailbox {
     letters: Mutex<Letters>,
-    arrived: Notify,
+    /// The stage was dropped; set after everything that it said.
+    gone: AtomicBool,
+    /// Rings for all displays.
+    arrived: Arc<Notify>,
 }
 
 /// The newest of everything.
 #[derive(Default)]
 pub(super) struct Letters {
-    /// The picture and all damage since the one that was taken last.
+    /// The picture in memory and all damage since the one that was taken last.
     pub(super) frame: Option<(Frame, Region)>,
+    /// The scanout changed to this; after `frame`.
+    pub(super) scanout: Option<Option<Dmabuf>>,
+    /// What was drawn into that scanout; dropping the frame is the draw's completion.
+    pub(super) draw: Option<GlDraw>,
     /// The pointer's shape.
     pub(super) shape: Option<Option<CursorShape>>,
     /// The pointer's place.
     pub(super) place: Option<(i32, i32)>,
-    /// The keyboard's lights.
-    pub(super) leds: Option<Leds>,
+}
+
+/// A draw into a scanout; the clones of its frame are its users.
+#[derive(Clone, Debug)]
+pub(crate) struct GlDraw {
+    /// What changed, inside the picture.
+    pub(crate) rect: Rect,
+    /// The scanout with the draw's cookie.
+    pub(crate) frame: Frame,
 }
 
 impl Mailbox {
-    pub(super) async fn arrived(&self) {
-        self.arrived.notified().await;
+    /// An empty one; `arrived` is notified of mail.
+    pub(crate) fn new(arrived: Arc<Notify>) -> Arc<Self> {
+        Arc::new(Self { letters: Mutex::default(), gone: AtomicBool::new(false), arrived })
     }
 
     pub(super) fn take(&self) -> Letters {
         std::mem::take(&mut *self.lock())
     }
 
-    fn put(&self, change: impl FnOnce(&mut Letters)) {
-        change(&mut self.lock());
+    /// Whether nothing more will come.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.gone.load(Ordering::Acquire)
+    }
+
+    /// What `change` takes out is dropped outside of the lock: releases may take a lock of the
+    /// source's.
+    fn put<T>(&self, change: impl FnOnce(&mut Letters) -> T) {
+        let replaced = change(&mut self.lock());
         self.arrived.notify_one();
+        drop(replaced);
     }
 
     /// A panic of the other side leaves nothing half-written: every change is one assignment.
@@ -49,11 +73,18 @@ impl Mailbox {
 }
 
 /// The source's end of a [`Mailbox`].
-pub(crate) struct MailboxStage(Arc<Mailbox>);
+pub(crate) struct MailboxStage {
+    mailbox: Arc<Mailbox>,
+    /// What draws go into.
+    scanout: Option<Dmabuf>,
+    /// Called when the display is gone.
+    on_gone: Option<Box<dyn FnOnce() + Send>>,
+}
 
 impl MailboxStage {
-    pub(super) fn new(mailbox: Arc<Mailbox>) -> Self {
-        Self(mailbox)
+    /// `on_gone` is called when the stage is dropped.
+    pub(super) fn new(mailbox: Arc<Mailbox>, on_gone: impl FnOnce() + Send + 'static) -> Self {
+        Self { mailbox, scanout: None, on_gone: Some(Box::new(on_gone)) }
     }
 }
 
@@ -62,26 +93,146 @@ impl Stage for MailboxStage {
         if damage.is_empty() {
             return;
         }
-        let overtaken = {
-            let mut letters = self.0.lock();
+        let left_gl = self.scanout.take().is_some();
+        self.mailbox.put(|letters| {
             let mut region = letters.frame.as_mut().map(|(_, region)| region.take()).unwrap_or_default();
             damage.iter().for_each(|&rect| region.add(rect));
-            letters.frame.replace((frame, region))
+            let ended = left_gl.then(|| (letters.scanout.replace(None), letters.draw.take()));
+            (letters.frame.replace((frame, region)), ended)
+        });
+    }
+
+    fn scanout(&mut self, scanout: Option<Dmabuf>) {
+        self.scanout.clone_from(&scanout);
+        self.mailbox.put(|letters| (letters.scanout.replace(scanout), letters.draw.take()));
+    }
+
+    fn gl_draw(&mut self, rect: Rect, done: Cookie) {
+        let Some(dmabuf) = &self.scanout else {
+            tracing::debug!("a draw without a scanout");
+            return;
         };
-        self.0.arrived.notify_one();
-        // Its release may take a lock of the source's: not under ours.
-        drop(overtaken);
+        let bounds = Size { width: dmabuf.width(), height: dmabuf.height() }.bounds();
+        let Some(rect) = rect.intersect(bounds) else { return };
+        let frame = Frame::from_dmabuf(dmabuf.clone()).on_release(move || drop(done));
+        self.mailbox.put(|letters| {
+            let rect = letters.draw.as_ref().map_or(rect, |before| before.rect.union(rect));
+            letters.draw.replace(GlDraw { rect, frame })
+        });
     }
 
     fn cursor(&mut self, shape: Option<CursorShape>) {
-        self.0.put(|letters| letters.shape = Some(shape));
+        self.mailbox.put(|letters| letters.shape = Some(shape));
     }
 
     fn pointer(&mut self, x: i32, y: i32) {
-        self.0.put(|letters| letters.place = Some((x, y)));
+        self.mailbox.put(|letters| letters.place = Some((x, y)));
+    }
+}
+
+impl Drop for MailboxStage {
+    fn drop(&mut self) {
+        self.mailbox.gone.store(true, Ordering::Release);
+        if let Some(on_gone) = self.on_gone.take() {
+            on_gone();
+        }
+        self.mailbox.arrived.notify_one();
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::sync::atomic::AtomicUsize;
+
+    use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
+    use sumac_backends::Layout;
+    use sumac_backends::dmabuf::{Fourcc, MOD_LINEAR, Plane, Shape};
+
+    use super::*;
+
+    /// Counts the draws that are done.
+    #[derive(Clone, Default)]
+    pub(crate) struct Done(Arc<AtomicUsize>);
+
+    impl Done {
+        pub(crate) fn cookie(&self) -> Cookie {
+            let count = Arc::clone(&self.0);
+            Cookie::new(move || {
+                count.fetch_add(1, Ordering::Relaxed);
+            })
+        }
+
+        pub(crate) fn count(&self) -> usize {
+            self.0.load(Ordering::Relaxed)
+        }
     }
 
-    fn leds(&mut self, leds: Leds) {
-        self.0.put(|letters| letters.leds = Some(leds));
+    /// A black picture in a memfd.
+    pub(crate) fn dmabuf(width: u32, height: u32) -> Dmabuf {
+        let fd = memfd_create("picture", MemfdFlags::CLOEXEC).unwrap();
+        ftruncate(&fd, u64::from(width * height * 4)).unwrap();
+        let shape = Shape { width, height, fourcc: Fourcc::XRGB8888, modifier: MOD_LINEAR, y_inverted: false };
+        Dmabuf::new(shape, &[Plane { fd: Arc::new(fd), offset: 0, stride: width * 4 }]).unwrap()
+    }
+
+    fn rect(x: u32, y: u32, width: u32, height: u32) -> Rect {
+        Rect { x, y, width, height }
+    }
+
+    fn stage() -> (Arc<Mailbox>, MailboxStage) {
+        let mailbox = Mailbox::new(Arc::default());
+        (Arc::clone(&mailbox), MailboxStage::new(mailbox, || ()))
+    }
+
+    #[test]
+    fn a_draw_that_cannot_be_shown_is_done_at_once() {
+        let (mailbox, mut stage) = stage();
+        let done = Done::default();
+        stage.gl_draw(rect(0, 0, 8, 8), done.cookie());
+        assert_eq!(done.count(), 1, "no scanout");
+        stage.scanout(Some(dmabuf(8, 8)));
+        stage.gl_draw(rect(8, 0, 8, 8), done.cookie());
+        assert_eq!(done.count(), 2, "outside");
+        assert!(mailbox.take().draw.is_none());
+    }
+
+    #[test]
+    fn a_draw_is_done_when_it_is_overtaken_and_its_area_is_not_lost() {
+        let (mailbox, mut stage) = stage();
+        let done = Done::default();
+        stage.scanout(Some(dmabuf(8, 8)));
+        stage.gl_draw(rect(0, 0, 2, 2), done.cookie());
+        stage.gl_draw(rect(4, 4, 100, 2), done.cookie());
+        assert_eq!(done.count(), 1);
+        let draw = mailbox.take().draw.unwrap();
+        assert_eq!((draw.rect, done.count()), (rect(0, 0, 8, 6), 1));
+        drop(draw.frame);
+        assert_eq!(done.count(), 2);
+    }
+
+    #[test]
+    fn draws_end_with_their_scanout() {
+        let (mailbox, mut stage) = stage();
+        let done = Done::default();
+        let draw = |stage: &mut MailboxStage| {
+            stage.scanout(Some(dmabuf(8, 8)));
+            stage.gl_draw(rect(0, 0, 8, 8), done.cookie());
+        };
+        draw(&mut stage);
+        stage.scanout(None);
+        assert_eq!(done.count(), 1);
+        draw(&mut stage);
+        let frame = Frame::from_memory(Layout { width: 8, height: 8, stride: 32 }, vec![0; 256]).unwrap();
+        stage.publish(frame.clone(), &[rect(0, 0, 8, 8)]);
+        assert_eq!(done.count(), 2);
+        let letters = mailbox.take();
+        assert!(letters.frame.is_some() && matches!(letters.scanout, Some(None)) && letters.draw.is_none());
+        stage.publish(frame, &[rect(0, 0, 8, 8)]);
+        assert!(mailbox.take().scanout.is_none(), "it had ended before");
+        draw(&mut stage);
+        drop(stage);
+        assert!(mailbox.is_gone());
+        drop(mailbox);
+        assert_eq!(done.count(), 3);
     }
 }

@@ -3,32 +3,37 @@
 //! ```text
 //!  source's thread                    │ engine's thread
 //!  Stage::publish ─► Mailbox (newest) │─► Scene::take_mail ─► picture, damage per viewer, bells
+//!  Host::display  ─► SceneHost        │
 //! ```
 //!
 //! A picture that is overtaken in the mailbox is dropped there, which gives its buffer back. The
 //! damage adds up until it is taken, for every viewer on its own: a slow one sees fewer pictures,
 //! never older ones.
 
+mod host;
 mod mailbox;
 
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
-use sumac_backends::Frame;
+use sumac_backends::{Dmabuf, Frame};
 use tokio::sync::Notify;
 
-pub(crate) use mailbox::{Mailbox, MailboxStage};
+pub(crate) use host::SceneHost;
+pub(crate) use mailbox::Mailbox;
 
+use crate::connection::Close;
 use crate::plan::{Region, tighten};
-use crate::source::{CursorShape, Leds, Rect, Size};
+use crate::source::{CursorShape, Rect, Size};
 
 /// The newest state.
 pub(crate) struct Scene {
     mailbox: Arc<Mailbox>,
     frame: RefCell<Option<Frame>>,
+    scanout: RefCell<Option<Dmabuf>>,
     pointer: RefCell<Pointer>,
-    leds: Cell<Leds>,
+    gone: Cell<bool>,
     viewers: RefCell<Vec<Weak<Viewer>>>,
     bells: RefCell<Vec<Weak<Notify>>>,
 }
@@ -78,26 +83,17 @@ impl Viewer {
 }
 
 impl Scene {
-    /// An empty scene and its mailbox.
-    pub(crate) fn new() -> Rc<Self> {
+    /// An empty scene that hears from this mailbox.
+    pub(crate) fn new(mailbox: Arc<Mailbox>) -> Rc<Self> {
         Rc::new(Self {
-            mailbox: Arc::new(Mailbox::default()),
-            frame: RefCell::new(None),
+            mailbox,
+            frame: RefCell::default(),
+            scanout: RefCell::default(),
             pointer: RefCell::default(),
-            leds: Cell::default(),
+            gone: Cell::default(),
             viewers: RefCell::default(),
             bells: RefCell::default(),
         })
-    }
-
-    /// The source's end.
-    pub(crate) fn stage(&self) -> MailboxStage {
-        MailboxStage::new(Arc::clone(&self.mailbox))
-    }
-
-    /// Waits for mail.
-    pub(crate) async fn mail(&self) {
-        self.mailbox.arrived().await;
     }
 
     /// Takes in what the source said; answers what changed in the picture.
@@ -114,14 +110,37 @@ impl Scene {
             self.pointer.borrow_mut().place = place;
             rang = true;
         }
-        if let Some(leds) = letters.leds {
-            self.leds.set(leds);
-            rang = true;
-        }
         if rang {
             self.ring();
         }
+        if let Some(scanout) = letters.scanout {
+            self.scanout.replace(scanout);
+        }
+        // Nobody is shown scanouts yet: the draw is done.
+        drop(letters.draw.map(|draw| draw.frame));
         letters.frame.map(|(frame, damage)| self.show(frame, &damage)).unwrap_or_default()
+    }
+
+    /// Whether the source has nothing more to say of this display.
+    pub(crate) fn source_is_gone(&self) -> bool {
+        self.mailbox.is_gone()
+    }
+
+    /// The display is no more: its channels are to close.
+    pub(crate) fn end(&self) {
+        self.gone.set(true);
+        self.ring_viewers();
+        self.ring();
+    }
+
+    /// For handlers: `Err` once the display is no more.
+    pub(crate) fn check(&self) -> Result<(), Close> {
+        if self.gone.get() { Err(Close::Ended("the display went away")) } else { Ok(()) }
+    }
+
+    /// Whether there is something to see.
+    pub(crate) fn is_shown(&self) -> bool {
+        self.frame.borrow().is_some() || self.scanout.borrow().is_some()
     }
 
     fn show(&self, frame: Frame, damage: &Region) -> Region {
@@ -164,11 +183,6 @@ impl Scene {
         self.pointer.borrow().clone()
     }
 
-    /// The keyboard's lights as they are now.
-    pub(crate) fn leds(&self) -> Leds {
-        self.leds.get()
-    }
-
     /// A new viewer; `bell` rings whenever the picture changes.
     pub(crate) fn watch(&self, bell: Rc<Notify>) -> Rc<Viewer> {
         let viewer = Rc::new(Viewer { pending: RefCell::default(), covered: RefCell::default(), bell });
@@ -176,8 +190,8 @@ impl Scene {
         viewer
     }
 
-    /// `bell` rings whenever the pointer or the lights change, as long as somebody keeps it.
-    pub(crate) fn watch_rest(&self, bell: &Rc<Notify>) {
+    /// `bell` rings whenever the pointer changes, as long as somebody keeps it.
+    pub(crate) fn watch_pointer(&self, bell: &Rc<Notify>) {
         self.bells.borrow_mut().push(Rc::downgrade(bell));
     }
 
@@ -201,7 +215,7 @@ pub(crate) fn frame_size(frame: &Frame) -> Size {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::source::Stage;
+    use crate::source::{Host, Stage};
     use sumac_backends::Layout;
 
     fn frame(width: u32, shade: u8, dot: Option<(u32, u32)>) -> Frame {
@@ -217,10 +231,18 @@ mod tests {
         Rect { x, y, width, height }
     }
 
+    /// A scene without a picture, and its stage.
+    fn empty() -> (Rc<Scene>, Box<dyn Stage>) {
+        let host = SceneHost::default();
+        let stage = host.display(3).unwrap();
+        let (number, mailbox) = host.take().opened.remove(0);
+        assert_eq!(number, 3);
+        (Scene::new(mailbox), stage)
+    }
+
     /// A scene that shows a plain picture, its stage, and a viewer that has seen it.
-    fn shown() -> (Rc<Scene>, MailboxStage, Rc<Viewer>) {
-        let scene = Scene::new();
-        let mut stage = scene.stage();
+    fn shown() -> (Rc<Scene>, Box<dyn Stage>, Rc<Viewer>) {
+        let (scene, mut stage) = empty();
         stage.publish(frame(256, 0, None), &[rect(0, 0, 256, 64)]);
         let _ = scene.take_mail();
         let viewer = scene.watch(Rc::new(Notify::new()));
@@ -281,11 +303,10 @@ mod tests {
         let (scene, mut stage, viewer) = shown();
         drop(viewer);
         let bell = Rc::new(Notify::new());
-        scene.watch_rest(&bell);
-        stage.leds(Leds { caps: true, ..Leds::default() });
+        scene.watch_pointer(&bell);
         stage.pointer(3, 4);
         let _ = scene.take_mail();
-        assert!(scene.leds().caps && scene.pointer().place == (3, 4));
+        assert!(scene.pointer().place == (3, 4));
         drop(bell);
         stage.publish(frame(256, 1, None), &[rect(0, 0, 256, 64)]);
         stage.cursor(None);

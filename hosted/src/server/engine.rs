@@ -8,14 +8,13 @@ use sumac_core::proto::common::ChannelType;
 use sumac_core::time::Millis;
 use tokio::time::Instant;
 
+use super::displays::Displays;
 use super::source_thread::SourceThread;
 use crate::auth::{AuthRate, KeyStock, TicketCheck};
 use crate::config::Config;
 use crate::connection::millis;
-use crate::scene::Scene;
 use crate::source::{InputEvent, Size, ToSource};
-use crate::video::Hub;
-use crate::viewer::{CHANNELS, Session};
+use crate::viewer::{ChannelName, Session};
 
 /// Sessions at once; each is a viewer with about four connections.
 const MAX_SESSIONS: usize = 256;
@@ -24,8 +23,7 @@ const MAX_SESSIONS: usize = 256;
 pub(crate) struct Engine {
     config: Config,
     epoch: Instant,
-    scene: Rc<Scene>,
-    video: Rc<Hub>,
+    displays: Displays,
     source: SourceThread,
     sessions: RefCell<HashMap<u32, Rc<Session>>>,
     watching: Rc<Cell<usize>>,
@@ -51,19 +49,17 @@ pub(crate) enum Found {
 impl Engine {
     pub(crate) fn new(
         config: Config,
-        scene: Rc<Scene>,
+        epoch: Instant,
+        displays: Displays,
         source: SourceThread,
         keys: KeyStock,
         tickets: TicketCheck,
     ) -> Rc<Self> {
         let rate = RefCell::new(AuthRate::new(config.auth_rate));
-        let epoch = Instant::now();
-        let video = Rc::new(Hub::new(&config, epoch));
         Rc::new(Self {
             config,
             epoch,
-            scene,
-            video,
+            displays,
             source,
             sessions: RefCell::default(),
             watching: Rc::default(),
@@ -87,33 +83,33 @@ impl Engine {
         millis(self.epoch)
     }
 
-    pub(crate) fn scene(&self) -> &Rc<Scene> {
-        &self.scene
+    pub(crate) fn displays(&self) -> &Displays {
+        &self.displays
     }
 
-    /// The display's video streams.
-    pub(crate) fn video(&self) -> &Rc<Hub> {
-        &self.video
+    /// The channels that a session can link, in the order of CHANNELS_LIST.
+    pub(crate) fn channels(&self) -> Vec<ChannelName> {
+        let numbers = self.displays.numbers();
+        let displays = numbers.iter().map(|&number| (ChannelType::DISPLAY, number));
+        let cursors = numbers.iter().map(|&number| (ChannelType::CURSOR, number));
+        displays.chain([(ChannelType::INPUTS, 0)]).chain(cursors).collect()
     }
 
     pub(crate) fn source(&self) -> &SourceThread {
         &self.source
     }
 
-    /// Takes in what the source said, and decides which areas are video.
+    /// Takes in what the source said; main channels tell their clients of new displays.
     pub(crate) fn take_mail(&self) {
-        let damage = self.scene.take_mail();
-        if let Some(frame) = self.scene.frame().filter(|_| !damage.is_empty())
-            && self.video.on_frame(&frame, &damage)
-        {
-            self.scene.ring_viewers();
+        if self.displays.take_mail() {
+            self.sessions.borrow().values().for_each(|session| session.ring());
         }
     }
 
     /// What a link that names these would get.
     pub(crate) fn find(&self, connection_id: u32, kind: ChannelType, id: u8) -> Found {
         let main = kind == ChannelType::MAIN && id == 0;
-        if !main && !CHANNELS.contains(&(kind, id)) {
+        if !main && !self.channels().contains(&(kind, id)) {
             return Found::NoChannel;
         }
         match (main, connection_id) {
@@ -163,9 +159,11 @@ impl Engine {
         self.source.tell(ToSource::Input(event));
     }
 
-    /// Asks the source for another size.
-    pub(crate) fn resize(&self, size: Size) {
-        self.source.tell(ToSource::Resize(size));
+    /// Asks the source for another size of a display, if there is one of this number.
+    pub(crate) fn resize(&self, display: u8, size: Size) {
+        if self.displays.get(display).is_some() {
+            self.source.tell(ToSource::Resize { display, size });
+        }
     }
 
     /// One more display channel watches, until the answer is dropped.

@@ -1,5 +1,6 @@
 //! [`serve`]: the whole server, from its configuration to its end.
 
+mod displays;
 mod engine;
 mod source_thread;
 mod welcome;
@@ -7,6 +8,7 @@ mod welcome;
 use std::cell::RefCell;
 use std::io;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -15,6 +17,7 @@ use tokio::runtime;
 use tokio::sync::Notify;
 use tokio::task::LocalSet;
 
+pub(crate) use displays::{Display, Displays};
 pub(crate) use engine::{Engine, Found, Watching};
 use source_thread::{Ended, SourceThread};
 use welcome::{Access, welcome};
@@ -23,7 +26,6 @@ use crate::auth::KeyStock;
 use crate::config::{Config, SourceChoice};
 use crate::connection::handshake;
 use crate::png::write_bgrx_png;
-use crate::scene::Scene;
 use crate::signals::{Request, Signals};
 use crate::source::{Frames, Source, TestDesktop, ToSource};
 use crate::stats::{Ready, Reporter};
@@ -48,11 +50,12 @@ async fn run(config: Config) -> anyhow::Result<()> {
     let mut signals = Signals::install()?;
     let access = Access::prepare(&config.ticketing)?;
     let keys = KeyStock::start()?;
-    let scene = Scene::new();
+    let epoch = tokio::time::Instant::now();
+    let displays = Displays::new(&config, epoch);
     let source = make_source(&config)?;
-    let (source, mut ended) = SourceThread::start(source, Box::new(scene.stage()))?;
-    first_picture(&scene, &mut ended).await?;
-    write_reference(&config, &scene)?;
+    let (source, mut ended) = SourceThread::start(source, Arc::new(displays.host().clone()))?;
+    first_picture(&displays, &mut ended).await?;
+    write_reference(&config, &displays)?;
     let mut listeners = Listeners::open(&config.listen)?;
     let ready = Ready {
         tcp: listeners.tcp_addresses().to_vec(),
@@ -64,33 +67,37 @@ async fn run(config: Config) -> anyhow::Result<()> {
     welcome(&config, &access, &listeners);
     let reporter = Reporter::start(io::stdout(), &ready, source.activity(), config.stats)?;
     let tickets = access.ticket_check(Instant::now());
-    let engine = Engine::new(config, Rc::clone(&scene), source, keys, tickets);
+    let engine = Engine::new(config, epoch, displays, source, keys, tickets);
     let lobby = Rc::new(RefCell::new(Lobby::default()));
     let result = loop {
         tokio::select! {
             (stream, peer) = listeners.accept() => {
                 tokio::task::spawn_local(connection(Rc::clone(&engine), Rc::clone(&lobby), stream, peer));
             }
-            () = scene.mail() => engine.take_mail(),
-            () = engine.video().done() => if engine.video().collect() { scene.ring_viewers() },
-            () = sleep_until(engine.video().deadline()) => if engine.video().on_time() { scene.ring_viewers() },
+            () = engine.displays().mail() => engine.take_mail(),
+            () = engine.displays().encoded() => engine.displays().collect(),
+            () = sleep_until(engine.displays().deadline()) => engine.displays().on_time(),
             end = &mut ended => break end.unwrap_or_else(|_| Err(anyhow::anyhow!("it broke down"))).context("the source ended"),
             request = signals.next() => match request {
                 Request::Quit => break Ok(()),
-                Request::WriteReference => write_reference(engine.config(), &scene).unwrap_or_else(|error| {
-                    tracing::warn!(error = format!("{error:#}"), "cannot write the reference picture");
-                }),
+                Request::WriteReference => {
+                    engine.take_mail();
+                    write_reference(engine.config(), engine.displays()).unwrap_or_else(|error| {
+                        tracing::warn!(error = format!("{error:#}"), "cannot write the reference picture");
+                    });
+                }
             },
         }
     };
+    engine.take_mail();
+    let written = if result.is_ok() { write_reference(engine.config(), engine.displays()) } else { Ok(()) };
     engine.source().tell(ToSource::Quit);
     if result.is_ok() {
-        write_reference(engine.config(), &scene)?;
         // A source that does not end in time is left to the end of the process.
         let _ = tokio::time::timeout(LAST_WORDS, ended).await;
     }
     reporter.finish();
-    result
+    result.and(written)
 }
 
 fn make_source(config: &Config) -> anyhow::Result<Box<dyn Source>> {
@@ -108,11 +115,11 @@ async fn sleep_until(deadline: Option<tokio::time::Instant>) {
 }
 
 /// Waits until the source has shown something.
-async fn first_picture(scene: &Rc<Scene>, ended: &mut Ended) -> anyhow::Result<()> {
+async fn first_picture(displays: &Displays, ended: &mut Ended) -> anyhow::Result<()> {
     let shown = async {
-        while scene.frame().is_none() {
-            scene.mail().await;
-            scene.take_mail();
+        while displays.first_shown().is_none() {
+            displays.mail().await;
+            displays.take_mail();
         }
     };
     tokio::select! {
@@ -123,10 +130,9 @@ async fn first_picture(scene: &Rc<Scene>, ended: &mut Ended) -> anyhow::Result<(
     }
 }
 
-/// Writes the scene to the file of `--write-ref`, if there is one.
-fn write_reference(config: &Config, scene: &Scene) -> anyhow::Result<()> {
-    scene.take_mail();
-    match (&config.write_ref, scene.frame()) {
+/// Writes the first display's picture to the file of `--write-ref`, if there is one.
+fn write_reference(config: &Config, displays: &Displays) -> anyhow::Result<()> {
+    match (&config.write_ref, displays.first_shown().and_then(|scene| scene.frame())) {
         (Some(path), Some(frame)) => write_bgrx_png(path, &frame),
         _ => Ok(()),
     }

@@ -8,7 +8,7 @@ use std::thread;
 
 use tokio::sync::oneshot;
 
-use crate::source::{Source, SourceStats, Stage, ToSource};
+use crate::source::{Host, Source, SourceStats, ToSource};
 use crate::stats::Activity;
 
 /// Messages that wait for a source that is busy; seconds of the fastest mouse.
@@ -27,13 +27,13 @@ pub(crate) struct SourceThread {
 pub(crate) type Ended = oneshot::Receiver<anyhow::Result<()>>;
 
 impl SourceThread {
-    /// Starts `source`, which shows its pictures on `stage`.
-    pub(crate) fn start(source: Box<dyn Source>, stage: Box<dyn Stage>) -> std::io::Result<(Self, Ended)> {
+    /// Starts `source`.
+    pub(crate) fn start(source: Box<dyn Source>, host: Arc<dyn Host>) -> std::io::Result<(Self, Ended)> {
         let stats = source.stats();
         let (inbox, received) = sync_channel(INBOX);
         let (tell_end, ended) = oneshot::channel();
         thread::Builder::new().name("sumac-source".into()).spawn(move || {
-            let result = source.run(stage, received);
+            let result = source.run(host, received);
             // Nobody listens any more when the server is ending.
             let _ = tell_end.send(result);
         })?;

@@ -1,12 +1,13 @@
 //! What every [`Source`] must do, as one check that each of them runs.
 
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use sumac_backends::Frame;
+use sumac_backends::{Dmabuf, Frame};
 
-use super::{Button, CursorShape, InputEvent, Leds, Rect, Size, Source, Stage, ToSource};
+use super::{Button, Cookie, CursorShape, Host, InputEvent, Leds, Rect, Size, Source, Stage, ToSource};
 
 /// Longer than this is taken for "never"; a machine may be slow.
 const NEVER: Duration = Duration::from_secs(20);
@@ -14,29 +15,31 @@ const NEVER: Duration = Duration::from_secs(20);
 /// Long enough for something that moves to move, however slowly.
 const A_WHILE: Duration = Duration::from_millis(300);
 
-/// Checks a kind of source; `make` makes a new one each time.
+/// Checks a kind of source that has one display and begins with this size; `make` makes a new one
+/// each time.
 ///
-/// * The first picture comes without a viewer, has the size that was announced, and is all damage.
+/// * The first picture comes without a viewer, has that size, and is all damage.
 /// * Damage lies inside of the picture and is honest: nothing else changed. A new size is all damage.
 /// * Without viewers nothing is published, and frozen nothing moves by itself.
 /// * No input makes it panic or end.
 /// * It ends when told to, and when the server is gone.
 /// * Its counters count.
-pub(super) fn check_source(make: &dyn Fn() -> Box<dyn Source>) {
-    shows_nothing_without_viewers(make);
-    survives_a_storm(make, false);
-    survives_a_storm(make, true);
-    rests_when_frozen(make);
-    ends_when_the_server_is_gone(make);
+pub(super) fn check_source(size: Size, make: &dyn Fn() -> Box<dyn Source>) {
+    let start = || Running::start(size, make());
+    shows_nothing_without_viewers(&start);
+    survives_a_storm(&start, false);
+    survives_a_storm(&start, true);
+    rests_when_frozen(&start);
+    ends_when_the_server_is_gone(&start);
 }
 
-fn shows_nothing_without_viewers(make: &dyn Fn() -> Box<dyn Source>) {
-    let source = Running::start(make());
+fn shows_nothing_without_viewers(start: &dyn Fn() -> Running) {
+    let source = start();
     storm(1, 100).into_iter().filter(|m| matches!(m, ToSource::Input(_))).for_each(|m| source.tell(m));
     thread::sleep(A_WHILE);
     assert_eq!(source.quit(), 0, "pictures without viewers");
 
-    let source = Running::start(make());
+    let source = start();
     source.tell(ToSource::Viewers(1));
     source.tell(ToSource::Viewers(0));
     source.tell(ToSource::Freeze(false));
@@ -46,9 +49,9 @@ fn shows_nothing_without_viewers(make: &dyn Fn() -> Box<dyn Source>) {
     assert_eq!(source.quit(), 0, "pictures after the last viewer had left");
 }
 
-fn survives_a_storm(make: &dyn Fn() -> Box<dyn Source>, frozen: bool) {
+fn survives_a_storm(start: &dyn Fn() -> Running, frozen: bool) {
     for seed in 0..4 {
-        let source = Running::start(make());
+        let source = start();
         source.tell(ToSource::Freeze(frozen));
         source.tell(ToSource::Viewers(2));
         storm(seed, 400).into_iter().for_each(|m| source.tell(m));
@@ -56,16 +59,16 @@ fn survives_a_storm(make: &dyn Fn() -> Box<dyn Source>, frozen: bool) {
     }
 }
 
-fn rests_when_frozen(make: &dyn Fn() -> Box<dyn Source>) {
-    let source = Running::start(make());
+fn rests_when_frozen(start: &dyn Fn() -> Running) {
+    let source = start();
     source.tell(ToSource::Freeze(true));
     source.tell(ToSource::Viewers(1));
     thread::sleep(A_WHILE);
     assert!(source.quit() <= 2, "more pictures than messages while frozen");
 }
 
-fn ends_when_the_server_is_gone(make: &dyn Fn() -> Box<dyn Source>) {
-    let Running { to_source, ended, thread, .. } = Running::start(make());
+fn ends_when_the_server_is_gone(start: &dyn Fn() -> Running) {
+    let Running { to_source, ended, thread, .. } = start();
     drop(to_source);
     ended.recv_timeout(NEVER).expect("the source outlives its server");
     thread.join().expect("the source panicked");
@@ -81,14 +84,14 @@ struct Running {
 
 impl Running {
     /// Starts it and waits for the first picture.
-    fn start(source: Box<dyn Source>) -> Self {
+    fn start(size: Size, source: Box<dyn Source>) -> Self {
         let (to_source, inbox) = channel();
         let (tell_published, published) = channel();
         let (tell_ended, ended) = channel();
-        let (stats, size) = (source.stats(), source.size());
+        let stats = source.stats();
         let thread = thread::spawn(move || {
-            let stage = CheckingStage { announced: size, newest: None, published: tell_published };
-            let result = source.run(Box::new(stage), inbox);
+            let stage = CheckingStage { first: Some(size), newest: None, published: tell_published };
+            let result = source.run(Arc::new(CheckingHost(Mutex::new(Some(stage)))), inbox);
             // The receiver is gone when the check has failed already.
             let _ = tell_ended.send(());
             result.expect("the source failed");
@@ -113,9 +116,22 @@ impl Running {
     }
 }
 
+/// Has display 0, once.
+struct CheckingHost(Mutex<Option<CheckingStage>>);
+
+impl Host for CheckingHost {
+    fn display(&self, id: u8) -> Option<Box<dyn Stage>> {
+        assert_eq!(id, 0, "sources with one display number it 0");
+        self.0.lock().unwrap().take().map(|stage| Box::new(stage) as Box<dyn Stage>)
+    }
+
+    fn leds(&self, _: Leds) {}
+}
+
 /// Checks every picture against the one before, on the source's own thread.
 struct CheckingStage {
-    announced: Size,
+    /// Of the first picture, until it came.
+    first: Option<Size>,
     newest: Option<Frame>,
     published: Sender<()>,
 }
@@ -132,9 +148,8 @@ impl Stage for CheckingStage {
             Some(before) => check_honest(&before, &frame, damage),
             None => assert!(covers(damage, size), "a new size without damage everywhere: {damage:?} of {size:?}"),
         }
-        if self.announced.width != 0 {
-            assert_eq!(self.announced, size, "the first picture has another size than announced");
-            self.announced.width = 0;
+        if let Some(first) = self.first.take() {
+            assert_eq!(first, size, "the size of the first picture");
         }
         // The check may have ended.
         let _ = self.published.send(());
@@ -154,7 +169,9 @@ impl Stage for CheckingStage {
         assert!(x >= 0 && y >= 0, "the pointer is outside of the picture");
     }
 
-    fn leds(&mut self, _: Leds) {}
+    fn scanout(&mut self, _: Option<Dmabuf>) {}
+
+    fn gl_draw(&mut self, _: Rect, _: Cookie) {}
 }
 
 /// Whether every pixel of a picture is damage; the rectangles may be in any order and overlap.
@@ -208,8 +225,8 @@ fn message(random: &mut dyn FnMut(u32) -> u32) -> ToSource {
     let extreme = |random: &mut dyn FnMut(u32) -> u32| EXTREMES[random(6) as usize];
     ToSource::Input(match random(100) {
         0..=29 => InputEvent::Key { code: random(256) as u8, extended: random(4) == 0, down: random(3) != 0 },
-        30..=59 => InputEvent::MoveTo { x: random(1400), y: random(800) },
-        60..=61 => InputEvent::MoveTo { x: u32::MAX - random(2), y: random(2) * u32::MAX },
+        30..=59 => InputEvent::MoveTo { display: 0, x: random(1400), y: random(800) },
+        60..=61 => InputEvent::MoveTo { display: 7, x: u32::MAX - random(2), y: random(2) * u32::MAX },
         62..=74 => InputEvent::MoveBy { dx: random(61) as i32 - 30, dy: random(61) as i32 - 30 },
         75..=76 => InputEvent::MoveBy { dx: extreme(random), dy: extreme(random) },
         // Mostly the button that does something, and often held.
@@ -217,8 +234,8 @@ fn message(random: &mut dyn FnMut(u32) -> u32) -> ToSource {
         87..=90 => InputEvent::Wheel(random(7) as i32 - 3),
         91 => InputEvent::Wheel(extreme(random)),
         92..=93 => InputEvent::Leds(Leds { scroll: random(2) == 0, num: random(2) == 0, caps: random(2) == 0 }),
-        94..=95 => return ToSource::Resize(Size { width: random(1000), height: random(700) }),
-        96 => return ToSource::Resize(Size { width: random(2), height: random(2) }),
+        94..=95 => return ToSource::Resize { display: 0, size: Size { width: random(1000), height: random(700) } },
+        96 => return ToSource::Resize { display: 0, size: Size { width: random(2), height: random(2) } },
         97 => return ToSource::Viewers(1 + random(3) as usize),
         _ => return ToSource::Freeze(random(2) == 0),
     })

@@ -13,7 +13,7 @@ use sumac_backends::{Frame, Layout};
 use super::pool::FramePool;
 use super::schedule::Schedule;
 use super::sys::Mapping;
-use super::{Inbox, Size, Source, SourceStats, Stage, ToSource, stamp};
+use super::{Host, Inbox, Size, Source, SourceStats, Stage, ToSource, stamp};
 
 /// Frames a second that [`Frames`] can be asked for, at most.
 pub const MAX_RATE: u32 = 1000;
@@ -108,15 +108,12 @@ impl Frames {
 }
 
 impl Source for Frames {
-    fn size(&self) -> Size {
-        self.size
-    }
-
     fn stats(&self) -> Arc<SourceStats> {
         Arc::clone(&self.stats)
     }
 
-    fn run(self: Box<Self>, stage: Box<dyn Stage>, inbox: Inbox) -> anyhow::Result<()> {
+    fn run(self: Box<Self>, host: Arc<dyn Host>, inbox: Inbox) -> anyhow::Result<()> {
+        let stage = host.display(0).context("there is a display 0 already")?;
         let schedule = Schedule::new(self.rate);
         let pool = FramePool::new(self.size);
         let mut player = Player { file: *self, schedule, pool, stage, shown: None, viewers: 0, frozen: false };
@@ -156,7 +153,7 @@ impl Player {
             Ok(ToSource::Viewers(viewers)) => self.viewers = viewers,
             Ok(ToSource::Freeze(frozen)) => self.frozen = frozen,
             // A film has no use for input and cannot change its size.
-            Ok(ToSource::Input(_) | ToSource::Resize(_)) | Err(RecvTimeoutError::Timeout) => {}
+            Ok(ToSource::Input(_) | ToSource::Resize { .. }) | Err(RecvTimeoutError::Timeout) => {}
         }
         self.schedule.set_running(self.viewers > 0 && !self.frozen, Instant::now());
         true
@@ -241,8 +238,8 @@ mod tests {
     /// The first `count` pictures that a viewer sees.
     fn watch(frames: Frames, count: usize) -> Vec<Frame> {
         let (to_source, inbox) = channel();
-        let (stage, told) = Recorder::new();
-        let thread = thread::spawn(move || Box::new(frames).run(Box::new(stage), inbox));
+        let (host, told) = Recorder::host();
+        let thread = thread::spawn(move || Box::new(frames).run(host, inbox));
         to_source.send(ToSource::Viewers(1)).unwrap();
         let picture = |told| match told {
             Told::Publish(frame, damage) => {
@@ -264,8 +261,8 @@ mod tests {
     #[test]
     fn conforms() {
         let file = TestFile::of("conforms", &[1, 2, 2, 3]);
-        check_source(&|| Box::new(file.open(100, false).unwrap()));
-        check_source(&|| Box::new(file.open(100, true).unwrap()));
+        check_source(SIZE, &|| Box::new(file.open(100, false).unwrap()));
+        check_source(SIZE, &|| Box::new(file.open(100, true).unwrap()));
     }
 
     #[test]
@@ -328,8 +325,8 @@ mod tests {
         let frames = file.open(30, false).unwrap();
         File::options().write(true).open(&file.0).unwrap().set_len(FRAME as u64).unwrap();
         let (_to_source, inbox) = channel();
-        let (stage, _told) = Recorder::new();
-        let error = Box::new(frames).run(Box::new(stage), inbox).unwrap_err().to_string();
+        let (host, _told) = Recorder::host();
+        let error = Box::new(frames).run(host, inbox).unwrap_err().to_string();
         assert!(error.contains("became shorter") && error.contains("81920 bytes, not 163840"), "{error}");
     }
 }

@@ -1,13 +1,15 @@
 //! Where pictures come from and where input goes.
 //!
 //! A [`Source`] runs on a thread of its own from start to end. It talks to the server through a
-//! [`Stage`] (what it shows) and hears from it through an [`Inbox`] (input, wishes, the end). It
-//! never waits for a viewer: publishing replaces what was published before.
+//! [`Host`] and one [`Stage`] for each of its displays (what it shows), and hears from it through
+//! an [`Inbox`] (input, wishes, the end). It never waits for a viewer: publishing replaces what was
+//! published before.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 
-use sumac_backends::Frame;
+use sumac_backends::{Dmabuf, Frame};
 
 pub use frames::Frames;
 pub use geometry::{Rect, Size};
@@ -33,26 +35,72 @@ pub mod test_desktop;
 /// `run` owns the calling thread until the [`Inbox`] says [`ToSource::Quit`] (or is closed), and
 /// returns an error when the source cannot go on; the server then reports it and stops.
 pub trait Source: Send {
-    /// The size of the first picture, in pixels; known before `run` so that listeners can open.
-    fn size(&self) -> Size;
     /// Its counters, which stay readable while it runs.
     fn stats(&self) -> Arc<SourceStats>;
-    /// Shows the desktop until told to quit.
-    fn run(self: Box<Self>, stage: Box<dyn Stage>, inbox: Inbox) -> anyhow::Result<()>;
+    /// Shows the desktop until told to quit. The listeners open with the first picture.
+    fn run(self: Box<Self>, host: Arc<dyn Host>, inbox: Inbox) -> anyhow::Result<()>;
 }
 
-/// What a source can do to the picture that the viewers see.
+/// The server as a source sees it: where it gets a [`Stage`] for each display, and tells what
+/// concerns no display. Any thread may call it.
+pub trait Host: Send + Sync {
+    /// A display that viewers see from now on, until the stage is dropped; displays may come and go
+    /// while the source runs. Number `id` is the id of its display channel and its cursor channel.
+    /// `None` when there is a display of this number already.
+    fn display(&self, id: u8) -> Option<Box<dyn Stage>>;
+    /// The lock lights of the keyboard changed.
+    fn leds(&self, leds: Leds);
+}
+
+/// What a source can do to one display. Dropping it takes the display away.
+///
+/// The picture lies in memory ([`publish`](Self::publish)) or in dmabufs
+/// ([`scanout`](Self::scanout)), whichever was said last.
 pub trait Stage: Send {
-    /// Replaces the picture. `damage` lists what differs from the picture before (all of it when
-    /// the size changed); an empty list means nothing changed and costs nothing.
+    /// Replaces the picture by one in memory, and ends a scanout. `damage` lists what differs from
+    /// the picture published before (all of it when the size changed); an empty list means nothing
+    /// changed and costs nothing.
     fn publish(&mut self, frame: Frame, damage: &[Rect]);
+    /// The picture is in these dmabufs from the next [`gl_draw`](Self::gl_draw) on. They stay
+    /// referenced, and are read whenever a viewer needs a whole picture, until the next scanout.
+    /// `None` ends it: the picture published last, if there is one, is shown again. Draws that are
+    /// not done yet complete soon, without a promise that they were shown.
+    ///
+    /// A memfd in the place of a dmabuf goes to encoders, but to no client: none could import it.
+    fn scanout(&mut self, scanout: Option<Dmabuf>);
+    /// Something was drawn into the scanout, in `rect`, in pixels from the top left. `done` is
+    /// dropped when nobody reads that picture any more: the buffer may be drawn into again. That
+    /// happens at once without viewers and without a scanout, and never waits for one that is slow.
+    fn gl_draw(&mut self, rect: Rect, done: Cookie);
     /// Replaces the pointer's shape; `None` hides the pointer.
     fn cursor(&mut self, shape: Option<CursorShape>);
     /// Tells where the pointer is, in pixels of the picture, whenever it moved. Viewers with a
     /// relative mouse see it there; the others know better where theirs is.
     fn pointer(&mut self, x: i32, y: i32);
-    /// The lock lights of the keyboard changed.
-    fn leds(&mut self, leds: Leds);
+}
+
+/// The completion of a [`Stage::gl_draw`]: does something once, when it is dropped.
+pub struct Cookie(Option<Box<dyn FnOnce() + Send>>);
+
+impl Cookie {
+    /// `done` runs on whatever thread drops the cookie and must not block.
+    pub fn new(done: impl FnOnce() + Send + 'static) -> Self {
+        Self(Some(Box::new(done)))
+    }
+}
+
+impl Drop for Cookie {
+    fn drop(&mut self) {
+        if let Some(done) = self.0.take() {
+            done();
+        }
+    }
+}
+
+impl fmt::Debug for Cookie {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Cookie")
+    }
 }
 
 /// The server's side of the conversation.
@@ -63,9 +111,15 @@ pub type Inbox = Receiver<ToSource>;
 pub enum ToSource {
     /// A viewer's input.
     Input(InputEvent),
-    /// A viewer would like this size; the source may ignore it or answer with a picture of any size.
-    Resize(Size),
-    /// The number of viewers that look at the picture now changed to this.
+    /// A viewer would like a display to have this size; the source may ignore it or answer with a
+    /// picture of any size.
+    Resize {
+        /// Which display.
+        display: u8,
+        /// In pixels.
+        size: Size,
+    },
+    /// The number of display channels that viewers look at, of all displays, changed to this.
     Viewers(usize),
     /// Stop motion: `true` freezes every animation.
     Freeze(bool),
@@ -87,6 +141,8 @@ pub enum InputEvent {
     },
     /// The pointer went to this pixel.
     MoveTo {
+        /// On which display; there may be none of this number.
+        display: u8,
         /// Column, from 0.
         x: u32,
         /// Row, from 0.

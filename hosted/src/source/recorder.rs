@@ -1,15 +1,22 @@
-//! [`Recorder`]: a [`Stage`] for tests that passes on what it is told.
+//! [`Recorder`]: a [`Host`] with display 0 for tests, which passes on what it is told.
 
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
-use sumac_backends::Frame;
+use sumac_backends::{Dmabuf, Frame};
 
-use super::{CursorShape, Leds, Rect, Stage};
+use super::{Cookie, CursorShape, Host, Leds, Rect, Stage};
 
-/// What a source told its stage.
+/// What a source told its host and stage.
 pub(super) enum Told {
     /// A picture and its damage.
     Publish(Frame, Vec<Rect>),
+    /// A scanout, or its end.
+    #[expect(dead_code, reason = "no source has scanouts yet")]
+    Scanout(Option<Dmabuf>),
+    /// A draw and its cookie.
+    #[expect(dead_code, reason = "no source has scanouts yet")]
+    GlDraw(Rect, Cookie),
     /// A shape of the pointer.
     Cursor(Option<CursorShape>),
     /// A place of the pointer.
@@ -19,13 +26,14 @@ pub(super) enum Told {
 }
 
 /// Passes on everything, in order.
+#[derive(Clone)]
 pub(super) struct Recorder(Sender<Told>);
 
 impl Recorder {
     /// A recorder and where to read what it records.
-    pub(super) fn new() -> (Self, Receiver<Told>) {
+    pub(super) fn host() -> (Arc<dyn Host>, Receiver<Told>) {
         let (sender, receiver) = channel();
-        (Self(sender), receiver)
+        (Arc::new(Self(sender)), receiver)
     }
 
     /// The test may have read enough and be gone.
@@ -34,9 +42,27 @@ impl Recorder {
     }
 }
 
+impl Host for Recorder {
+    fn display(&self, id: u8) -> Option<Box<dyn Stage>> {
+        (id == 0).then(|| Box::new(self.clone()) as Box<dyn Stage>)
+    }
+
+    fn leds(&self, leds: Leds) {
+        self.record(Told::Leds(leds));
+    }
+}
+
 impl Stage for Recorder {
     fn publish(&mut self, frame: Frame, damage: &[Rect]) {
         self.record(Told::Publish(frame, damage.to_vec()));
+    }
+
+    fn scanout(&mut self, scanout: Option<Dmabuf>) {
+        self.record(Told::Scanout(scanout));
+    }
+
+    fn gl_draw(&mut self, rect: Rect, done: Cookie) {
+        self.record(Told::GlDraw(rect, done));
     }
 
     fn cursor(&mut self, shape: Option<CursorShape>) {
@@ -45,9 +71,5 @@ impl Stage for Recorder {
 
     fn pointer(&mut self, x: i32, y: i32) {
         self.record(Told::Pointer(x, y));
-    }
-
-    fn leds(&mut self, leds: Leds) {
-        self.record(Told::Leds(leds));
     }
 }

@@ -25,7 +25,8 @@ use tokio::time::Instant;
 use crate::config::{Config, StreamingVideo, VideoCodec};
 use crate::plan::{Region, VideoPlan};
 use crate::source::{Rect, Size};
-use worker::{Choice, Job, Outcome, Worker};
+pub(crate) use worker::Choice;
+use worker::{Job, Outcome, Worker};
 
 /// Shortest time between two key frames that were asked for by viewers who missed a packet.
 const KEY_PAUSE: Duration = Duration::from_secs(1);
@@ -36,7 +37,7 @@ pub(crate) struct Hub {
     mode: StreamingVideo,
     size: Cell<Size>,
     streams: RefCell<Vec<Stream>>,
-    choices: Vec<Choice>,
+    choices: Rc<[Choice]>,
     epoch: Instant,
     next_key: Cell<u64>,
     done: Arc<Notify>,
@@ -86,28 +87,23 @@ struct SharedEncoder {
 }
 
 impl Hub {
-    /// Time on the plan's clock counts from `epoch`.
-    pub(crate) fn new(config: &Config, epoch: Instant) -> Self {
+    /// Time on the plan's clock counts from `epoch`; `done` is notified when an encoder is done.
+    pub(crate) fn new(config: &Config, choices: Rc<[Choice]>, epoch: Instant, done: Arc<Notify>) -> Self {
         Self {
             plan: RefCell::new(VideoPlan::new(config.streaming_video, config.size)),
             mode: config.streaming_video,
             size: Cell::new(config.size),
             streams: RefCell::default(),
-            choices: choices(config.video_codecs.as_slice()),
+            choices,
             epoch,
             next_key: Cell::new(1),
-            done: Arc::default(),
+            done,
         }
     }
 
     /// Codecs that can be encoded here, in the order of the configuration.
     pub(crate) fn codecs(&self) -> impl Iterator<Item = Codec> {
         self.choices.iter().map(|choice| choice.codec)
-    }
-
-    /// Waits until an encoder is done.
-    pub(crate) async fn done(&self) {
-        self.done.notified().await;
     }
 
     /// Takes in a new picture and what changed in it; answers whether streams began, moved or ended.
@@ -269,7 +265,7 @@ impl SharedEncoder {
 }
 
 /// Who can encode which codec, asked once.
-fn choices(codecs: &[VideoCodec]) -> Vec<Choice> {
+pub(crate) fn choices(codecs: &[VideoCodec]) -> Rc<[Choice]> {
     let reports = backends::registry::probe();
     codecs
         .iter()

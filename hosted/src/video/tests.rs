@@ -7,7 +7,8 @@ const SIZE: Size = Size { width: 320, height: 240 };
 fn hub(codecs: &[VideoCodec]) -> Hub {
     let mut config = Config { size: SIZE, streaming_video: StreamingVideo::All, ..Config::default() };
     config.video_codecs = codecs.iter().map(|codec| codec.name()).collect::<Vec<_>>().join(",").parse().unwrap();
-    Hub::new(&config, Instant::now())
+    let choices = choices(config.video_codecs.as_slice());
+    Hub::new(&config, choices, Instant::now(), Arc::default())
 }
 
 /// A picture that differs everywhere from the one with another number.
@@ -32,7 +33,7 @@ async fn moving(hub: &Hub) -> StreamInfo {
 /// Waits for the packet that a request leads to.
 async fn encoded(hub: &Hub) {
     while !hub.collect() {
-        hub.done().await;
+        hub.done.notified().await;
     }
 }
 

@@ -48,7 +48,7 @@ struct Slot {
 
 /// Which encoder a thread opens: backends in order of preference.
 #[derive(Clone)]
-pub(super) struct Choice {
+pub(crate) struct Choice {
     pub(super) codec: Codec,
     pub(super) candidates: Rc<[(&'static dyn Backend, Option<PathBuf>)]>,
     pub(super) tuning: Tuning,

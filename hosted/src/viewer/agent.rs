@@ -34,8 +34,8 @@ pub(super) struct Agent {
 pub(super) struct Heard {
     /// What the agent answers, each a whole message in one chunk.
     pub(super) answers: Vec<Vec<u8>>,
-    /// The size that the viewer would like its first monitor to have.
-    pub(super) size: Option<Size>,
+    /// The sizes that the viewer would like displays to have, by their number.
+    pub(super) sizes: Vec<(u8, Size)>,
     /// Tokens to hand back.
     pub(super) tokens: Option<u32>,
 }
@@ -69,8 +69,8 @@ fn on_message(kind: u32, body: &[u8], heard: &mut Heard) -> Result<(), PeerError
     let answer = if kind == u32::from(MonitorsConfig::ID) {
         let (config, _) = MonitorsConfig::decode(body)?;
         // A monitor without pixels is one that is switched off.
-        let first = config.monitors.iter().find(|m| m.width() != 0 && m.height() != 0);
-        heard.size = first.map(|m| Size { width: m.width(), height: m.height() });
+        let on = (0..).zip(config.monitors.iter()).filter(|(_, m)| m.width() != 0 && m.height() != 0);
+        heard.sizes = on.map(|(n, m)| (n, Size { width: m.width(), height: m.height() })).collect();
         reply(kind)
     } else if kind == u32::from(AnnounceCapabilities::ID) {
         let (theirs, _) = AnnounceCapabilities::decode(body)?;
@@ -117,10 +117,10 @@ mod tests {
     }
 
     #[test]
-    fn the_first_monitor_that_is_on_gives_the_size() {
+    fn monitors_that_are_on_give_the_sizes_of_displays() {
         let config = [2, 0, 0, 0, 32, 0, 0, 600, 800, 32, 0, 0];
         let heard = Agent::default().on_chunk(&chunk(2, &config)).unwrap();
-        assert_eq!(heard.size, Some(Size { width: 800, height: 600 }));
+        assert_eq!(heard.sizes, [(1, Size { width: 800, height: 600 })]);
         assert_eq!(heard.answers, [chunk(3, &[2, 1])]);
     }
 
@@ -138,7 +138,7 @@ mod tests {
         let mut agent = Agent::default();
         let tokens: Vec<_> = (0..10).map(|_| agent.on_chunk(&chunk(4, &[1, 2])).unwrap()).collect();
         assert_eq!(tokens.iter().filter_map(|heard| heard.tokens).collect::<Vec<_>>(), [5, 5]);
-        assert!(tokens.iter().all(|heard| heard.answers.is_empty() && heard.size.is_none()));
+        assert!(tokens.iter().all(|heard| heard.answers.is_empty() && heard.sizes.is_empty()));
     }
 
     #[test]

@@ -18,7 +18,6 @@ use tokio::sync::Notify;
 use super::Session;
 use crate::connection::{Close, Handler, Line};
 use crate::scene::{Pointer, Scene};
-use crate::server::Engine;
 use crate::source::CursorShape;
 
 /// The handler.
@@ -32,9 +31,9 @@ pub(super) struct Cursor {
 }
 
 impl Cursor {
-    pub(super) fn new(engine: &Rc<Engine>, session: Rc<Session>, bell: &Rc<Notify>) -> Self {
-        engine.scene().watch_rest(bell);
-        Self { scene: Rc::clone(engine.scene()), session, shape: 0, place: None }
+    pub(super) fn new(scene: Rc<Scene>, session: Rc<Session>, bell: &Rc<Notify>) -> Self {
+        scene.watch_pointer(bell);
+        Self { scene, session, shape: 0, place: None }
     }
 
     fn send_shape(&mut self, line: &mut Line<CursorServer>, pointer: &Pointer) -> Result<(), Close> {
@@ -86,6 +85,7 @@ impl Handler for Cursor {
 
     fn on_wake(&mut self, line: &mut Line<CursorServer>) -> Result<(), Close> {
         self.session.check()?;
+        self.scene.check()?;
         let pointer = self.scene.pointer();
         if pointer.shape_number != self.shape {
             self.send_shape(line, &pointer)?;

@@ -23,7 +23,7 @@ use crate::config::ImageCompression;
 use crate::connection::{Close, Handler, Line};
 use crate::plan::Region;
 use crate::scene::{Scene, Viewer, frame_size};
-use crate::server::{Engine, Watching};
+use crate::server::{self, Engine, Watching};
 use crate::source::Size;
 
 /// Unsent bytes up to which the next picture is begun: enough to keep the kernel busy.
@@ -47,10 +47,16 @@ pub(super) struct Display {
 }
 
 impl Display {
-    pub(super) fn new(engine: &Rc<Engine>, session: Rc<Session>, bell: Rc<Notify>, local: bool) -> Self {
-        let scene = Rc::clone(engine.scene());
+    pub(super) fn new(
+        engine: &Rc<Engine>,
+        display: &server::Display,
+        session: Rc<Session>,
+        bell: Rc<Notify>,
+        local: bool,
+    ) -> Self {
+        let scene = Rc::clone(&display.scene);
         let viewer = scene.watch(bell);
-        let streams = Streams::new(Rc::clone(engine.video()), Rc::clone(&viewer));
+        let streams = Streams::new(Rc::clone(&display.video), Rc::clone(&viewer));
         Self {
             session,
             viewer,
@@ -173,6 +179,7 @@ impl Handler for Display {
 
     fn on_wake(&mut self, line: &mut Line<DisplayServer>) -> Result<(), Close> {
         self.session.check()?;
+        self.scene.check()?;
         if line.unsent() > AHEAD {
             return Ok(());
         }

@@ -22,8 +22,8 @@ pub(super) struct Inputs {
 
 impl Inputs {
     pub(super) fn new(engine: Rc<Engine>, session: Rc<Session>, bell: &Rc<Notify>) -> Self {
-        engine.scene().watch_rest(bell);
-        let told = engine.scene().leds();
+        engine.displays().watch_leds(bell);
+        let told = engine.displays().leds();
         Self { engine, session, told }
     }
 
@@ -36,7 +36,7 @@ impl Handler for Inputs {
     type Machine = InputsServer;
 
     fn on_open(&mut self, line: &mut Line<InputsServer>) -> Result<(), Close> {
-        self.told = self.engine.scene().leds();
+        self.told = self.engine.displays().leds();
         let init = Init { keyboard_modifiers: modifiers_of(self.told) };
         line.send(&ServerMessage::Init(init), &[]).map_err(Close::Refused)
     }
@@ -53,7 +53,7 @@ impl Handler for Inputs {
 
     fn on_wake(&mut self, line: &mut Line<InputsServer>) -> Result<(), Close> {
         self.session.check()?;
-        let leds = self.engine.scene().leds();
+        let leds = self.engine.displays().leds();
         if leds != self.told {
             self.told = leds;
             let changed = KeyModifiersChanged { modifiers: modifiers_of(leds) };
@@ -69,7 +69,7 @@ impl Handler for Inputs {
     }
 }
 
-/// A viewer's input as sources take it; there is only one display.
+/// A viewer's input as sources take it.
 fn event_of(input: Input) -> Option<InputEvent> {
     Some(match input {
         Input::Key(event) => {
@@ -79,7 +79,7 @@ fn event_of(input: Input) -> Option<InputEvent> {
         Input::Button { button, down } => InputEvent::Button { button: button_of(button)?, down },
         Input::Wheel(notches) => InputEvent::Wheel(notches),
         Input::MoveBy { dx, dy } => InputEvent::MoveBy { dx, dy },
-        Input::MoveTo { x, y, .. } => InputEvent::MoveTo { x, y },
+        Input::MoveTo { x, y, display_id } => InputEvent::MoveTo { display: display_id, x, y },
     })
 }
 

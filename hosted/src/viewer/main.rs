@@ -12,7 +12,7 @@ use sumac_core::proto::main::{
 use sumac_core::wire::{Counted, Data, Rest};
 
 use super::agent::Agent;
-use super::{CHANNELS, Session};
+use super::{ChannelName, Session};
 use crate::connection::{Close, Handler, Line};
 use crate::server::Engine;
 
@@ -21,6 +21,8 @@ pub(super) struct Main {
     engine: Rc<Engine>,
     session: Rc<Session>,
     agent: Agent,
+    /// The channels that the client has been told of.
+    told: Vec<ChannelName>,
     /// What the agent says and the client has no tokens for yet.
     unsaid: VecDeque<Vec<u8>>,
 }
@@ -32,19 +34,24 @@ const MOUSE_MODES: MouseModes = MouseModes::CLIENT.union(MouseModes::SERVER);
 
 impl Main {
     pub(super) fn new(engine: Rc<Engine>, session: Rc<Session>) -> Self {
-        Self { engine, session, agent: Agent::default(), unsaid: VecDeque::new() }
+        Self { engine, session, agent: Agent::default(), told: Vec::new(), unsaid: VecDeque::new() }
     }
 
-    fn send_channels(line: &mut Line<MainServer>) -> Result<(), Close> {
-        let channels = CHANNELS.map(|(kind, id)| ChannelId::new(kind.0, id));
-        send(line, &ServerMessage::ChannelsList(ChannelsList { channels: Counted::new(&channels) }))
+    /// Names the channels that are there and not in `told`: a client makes each that it reads.
+    fn send_channels(&mut self, line: &mut Line<MainServer>) -> Result<(), Close> {
+        let channels = self.engine.channels();
+        let new = channels.iter().filter(|channel| !self.told.contains(channel));
+        let new: Vec<_> = new.map(|(kind, id)| ChannelId::new(kind.0, *id)).collect();
+        self.told = channels;
+        if new.is_empty() {
+            return Ok(());
+        }
+        send(line, &ServerMessage::ChannelsList(ChannelsList { channels: Counted::new(&new) }))
     }
 
     fn on_agent_data(&mut self, line: &mut Line<MainServer>, chunk: &[u8]) -> Result<(), Close> {
         let heard = self.agent.on_chunk(chunk)?;
-        if let Some(size) = heard.size {
-            self.engine.resize(size);
-        }
+        heard.sizes.iter().for_each(|&(display, size)| self.engine.resize(display, size));
         if let Some(tokens) = heard.tokens {
             send(line, &ServerMessage::AgentToken(AgentToken { tokens }))?;
         }
@@ -85,7 +92,7 @@ impl Handler for Main {
     fn on_open(&mut self, line: &mut Line<MainServer>) -> Result<(), Close> {
         let init = Init {
             session_id: self.session.id,
-            display_channels_hint: 1,
+            display_channels_hint: u32::try_from(self.engine.displays().count()).unwrap_or(1),
             supported_mouse_modes: MOUSE_MODES.bits().into(),
             current_mouse_mode: self.session.mouse_mode.get().bits().into(),
             agent_connected: 1,
@@ -94,14 +101,17 @@ impl Handler for Main {
             ram_hint: 0,
         };
         send(line, &ServerMessage::Init(init))?;
-        Self::send_channels(line)?;
+        self.send_channels(line)?;
         self.send_identity(line)
     }
 
     fn on_event(&mut self, line: &mut Line<MainServer>, event: MainEvent<'_>) -> Result<(), Close> {
         match event {
             MainEvent::Common(Heard::Disconnecting(_)) => Err(Close::Goodbye),
-            MainEvent::AttachChannels => Self::send_channels(line),
+            MainEvent::AttachChannels => {
+                self.told.clear();
+                self.send_channels(line)
+            }
             MainEvent::MouseModeRequested(mode) => {
                 self.session.mouse_mode.set(mode);
                 // The cursor channel sends the pointer's place in server mode only.
@@ -120,8 +130,9 @@ impl Handler for Main {
         }
     }
 
-    fn on_wake(&mut self, _line: &mut Line<MainServer>) -> Result<(), Close> {
-        self.session.check()
+    fn on_wake(&mut self, line: &mut Line<MainServer>) -> Result<(), Close> {
+        self.session.check()?;
+        self.send_channels(line)
     }
 }
 

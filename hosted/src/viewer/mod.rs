@@ -22,12 +22,11 @@ use sumac_core::proto::main::MouseModes;
 use tokio::sync::Notify;
 
 use crate::connection::{Close, Handler, Line, Linked, drive};
-use crate::server::Engine;
+use crate::server::{Display, Engine};
 use crate::transport::{Peer, Stream};
 
-/// The channels that a session can link, in the order of CHANNELS_LIST.
-pub(crate) const CHANNELS: [(ChannelType, u8); 3] =
-    [(ChannelType::DISPLAY, 0), (ChannelType::INPUTS, 0), (ChannelType::CURSOR, 0)];
+/// A channel as CHANNELS_LIST and links name it.
+pub(crate) type ChannelName = (ChannelType, u8);
 
 /// What the channels of one viewer share.
 pub(crate) struct Session {
@@ -40,7 +39,7 @@ pub(crate) struct Session {
 }
 
 struct OpenChannel {
-    kind: (ChannelType, u8),
+    kind: ChannelName,
     bell: Weak<Notify>,
 }
 
@@ -62,12 +61,13 @@ impl Session {
         self.ring();
     }
 
-    fn ring(&self) {
+    /// Wakes all its channels.
+    pub(crate) fn ring(&self) {
         self.channels.borrow().iter().filter_map(|channel| channel.bell.upgrade()).for_each(|bell| bell.notify_one());
     }
 
     /// Books a channel; `None` when the session has it already or is over.
-    fn open(&self, kind: (ChannelType, u8)) -> Option<Rc<Notify>> {
+    fn open(&self, kind: ChannelName) -> Option<Rc<Notify>> {
         let mut channels = self.channels.borrow_mut();
         channels.retain(|channel| channel.bell.strong_count() > 0);
         if self.ended.get().is_some() || channels.iter().any(|channel| channel.kind == kind) {
@@ -101,9 +101,12 @@ pub(crate) async fn run(engine: &Rc<Engine>, stream: Stream, peer: &Peer, linked
     let context = Context { engine, session: &session, bell: &bell, stream: &stream };
     let close = match kind {
         ChannelType::MAIN => context.main(linked).await,
-        ChannelType::DISPLAY => context.display(linked).await,
         ChannelType::INPUTS => context.inputs(linked).await,
-        _ => context.cursor(linked).await,
+        _ => match engine.displays().get(id) {
+            Some(display) if kind == ChannelType::DISPLAY => context.display(&display, linked).await,
+            Some(display) => context.cursor(&display, linked).await,
+            None => Close::Ended("the display went away while the channel was linked"),
+        },
     };
     match close {
         Close::Eof | Close::Goodbye | Close::Ended(_) => {
@@ -132,11 +135,11 @@ impl Context<'_> {
         self.drive(machine, handler, linked).await
     }
 
-    async fn display(&self, linked: Linked) -> Close {
+    async fn display(&self, display: &Display, linked: Linked) -> Close {
         let fds = self.stream.is_unix();
         let now = self.engine.now();
         let machine = DisplayServer::new(linked.opened.negotiated, fds, now);
-        let handler = display::Display::new(self.engine, Rc::clone(self.session), Rc::clone(self.bell), fds);
+        let handler = display::Display::new(self.engine, display, Rc::clone(self.session), Rc::clone(self.bell), fds);
         self.drive(machine, handler, linked).await
     }
 
@@ -146,9 +149,9 @@ impl Context<'_> {
         self.drive(machine, handler, linked).await
     }
 
-    async fn cursor(&self, linked: Linked) -> Close {
+    async fn cursor(&self, display: &Display, linked: Linked) -> Close {
         let machine = <CursorServer>::new(linked.opened.negotiated);
-        let handler = cursor::Cursor::new(self.engine, Rc::clone(self.session), self.bell);
+        let handler = cursor::Cursor::new(Rc::clone(&display.scene), Rc::clone(self.session), self.bell);
         self.drive(machine, handler, linked).await
     }
 

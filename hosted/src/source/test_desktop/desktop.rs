@@ -148,7 +148,7 @@ impl Desktop {
                     self.update_shell();
                 }
             }
-            InputEvent::MoveTo { x, y } => {
+            InputEvent::MoveTo { x, y, .. } => {
                 let pixel = |n: u32| i32::try_from(n).unwrap_or(i32::MAX);
                 self.move_to(pixel(x), pixel(y));
             }
@@ -290,7 +290,7 @@ mod tests {
     }
 
     fn move_to(desktop: &mut Desktop, x: i32, y: i32) {
-        desktop.input(&InputEvent::MoveTo { x: x.unsigned_abs(), y: y.unsigned_abs() });
+        desktop.input(&InputEvent::MoveTo { display: 0, x: x.unsigned_abs(), y: y.unsigned_abs() });
     }
 
     fn left(desktop: &mut Desktop, down: bool) {

@@ -11,13 +11,15 @@ use std::sync::Arc;
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::Instant;
 
+use anyhow::Context;
+
 use self::area::Area;
 use self::canvas::Canvas;
 use self::cursor::Pointer;
 use self::desktop::{Desktop, Moment};
 use super::pool::FramePool;
 use super::schedule::Schedule;
-use super::{Inbox, Leds, Rect, Size, Source, SourceStats, Stage, ToSource};
+use super::{Host, Inbox, Leds, Rect, Size, Source, SourceStats, Stage, ToSource};
 
 mod area;
 mod canvas;
@@ -66,16 +68,13 @@ impl TestDesktop {
 }
 
 impl Source for TestDesktop {
-    fn size(&self) -> Size {
-        self.size
-    }
-
     fn stats(&self) -> Arc<SourceStats> {
         Arc::clone(&self.stats)
     }
 
-    fn run(self: Box<Self>, stage: Box<dyn Stage>, inbox: Inbox) -> anyhow::Result<()> {
-        let mut show = Show::new(*self, stage);
+    fn run(self: Box<Self>, host: Arc<dyn Host>, inbox: Inbox) -> anyhow::Result<()> {
+        let stage = host.display(0).context("there is a display 0 already")?;
+        let mut show = Show::new(*self, host, stage);
         show.publish();
         show.report();
         let mut going = true;
@@ -95,24 +94,26 @@ impl Source for TestDesktop {
 struct Show {
     desktop: Desktop,
     pool: FramePool,
+    host: Arc<dyn Host>,
     stage: Box<dyn Stage>,
     stats: Arc<SourceStats>,
     viewers: usize,
     frozen: bool,
     /// Of the moving parts.
     schedule: Schedule,
-    /// What the stage was told last.
+    /// What host and stage were told last.
     reported: Option<(Pointer, (i32, i32), Leds)>,
 }
 
 impl Show {
-    fn new(source: TestDesktop, stage: Box<dyn Stage>) -> Self {
+    fn new(source: TestDesktop, host: Arc<dyn Host>, stage: Box<dyn Stage>) -> Self {
         let moment = if source.frozen { Moment::FROZEN } else { Moment { frame: 0, seconds: clock::now() } };
         let mut desktop = Desktop::new(source.size, moment);
         desktop.freeze(source.frozen);
         Self {
             desktop,
             pool: FramePool::new(source.size),
+            host,
             stage,
             stats: source.stats,
             viewers: 0,
@@ -143,7 +144,7 @@ impl Show {
     fn take(&mut self, message: ToSource) -> bool {
         match message {
             ToSource::Input(event) => self.desktop.input(&event),
-            ToSource::Resize(size) => {
+            ToSource::Resize { size, .. } => {
                 let size = clamped(size);
                 if size != self.desktop.size() {
                     self.desktop.resize(size);
@@ -194,7 +195,7 @@ impl Show {
         self.stats.count_frame();
     }
 
-    /// Tells the stage about pointer and lights, as far as they changed.
+    /// Tells host and stage about pointer and lights, as far as they changed.
     fn report(&mut self) {
         let now = (self.desktop.pointer_shape(), self.desktop.pointer(), self.desktop.leds());
         let before = self.reported.replace(now);
@@ -205,7 +206,7 @@ impl Show {
             self.stage.pointer(now.1.0, now.1.1);
         }
         if before.map(|b| b.2) != Some(now.2) {
-            self.stage.leds(now.2);
+            self.host.leds(now.2);
         }
     }
 }
@@ -240,8 +241,8 @@ mod tests {
     fn told(messages: Vec<ToSource>) -> Vec<Told> {
         let (to_source, inbox) = channel();
         messages.into_iter().chain([ToSource::Quit]).for_each(|m| to_source.send(m).unwrap());
-        let (stage, told) = Recorder::new();
-        Box::new(TestDesktop::new(SIZE, true)).run(Box::new(stage), inbox).unwrap();
+        let (host, told) = Recorder::host();
+        Box::new(TestDesktop::new(SIZE, true)).run(host, inbox).unwrap();
         told.into_iter().collect()
     }
 
@@ -255,13 +256,14 @@ mod tests {
 
     #[test]
     fn conforms() {
-        check_source(&|| Box::new(TestDesktop::new(SIZE, false)));
-        check_source(&|| Box::new(TestDesktop::new(Size { width: 0, height: 0 }, true)));
+        check_source(SIZE, &|| Box::new(TestDesktop::new(SIZE, false)));
+        check_source(MIN_SIZE, &|| Box::new(TestDesktop::new(Size { width: 0, height: 0 }, true)));
     }
 
     #[test]
     fn sizes_are_clamped_and_a_new_size_is_all_damage() {
-        let wish = |width, height| vec![ToSource::Viewers(1), ToSource::Resize(Size { width, height })];
+        let wish =
+            |width, height| vec![ToSource::Viewers(1), ToSource::Resize { display: 0, size: Size { width, height } }];
         for (wished, (width, height)) in [(wish(0, 0), (320, 200)), (wish(801, 403), (801, 403))] {
             let told = told(wished);
             let Some(Told::Publish(frame, damage)) = told.last() else { panic!("no picture at the end") };

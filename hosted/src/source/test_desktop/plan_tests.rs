@@ -77,7 +77,7 @@ impl Watched {
     }
 
     fn point_at(&mut self, x: u32, y: u32) {
-        self.desktop.input(&InputEvent::MoveTo { x, y });
+        self.desktop.input(&InputEvent::MoveTo { display: 0, x, y });
     }
 
     fn left(&mut self, down: bool) {

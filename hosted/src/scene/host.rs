@@ -1,0 +1,72 @@
+//! [`SceneHost`]: the server as sources see it, between their threads and the engine's.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+use super::mailbox::{Mailbox, MailboxStage};
+use crate::source::{Host, Leds, Stage};
+
+/// What sources said that the engine has not taken; a clone is another handle.
+#[derive(Clone, Default)]
+pub(crate) struct SceneHost {
+    shared: Arc<Mutex<Shared>>,
+    arrived: Arc<Notify>,
+}
+
+#[derive(Default)]
+struct Shared {
+    /// Displays that have a stage.
+    numbers: BTreeSet<u8>,
+    news: HostNews,
+}
+
+/// What concerns no display, or makes one.
+#[derive(Default)]
+pub(crate) struct HostNews {
+    /// Displays that were opened, in order; the one before of the same number is gone.
+    pub(crate) opened: Vec<(u8, Arc<Mailbox>)>,
+    /// The keyboard's lights.
+    pub(crate) leds: Option<Leds>,
+}
+
+impl SceneHost {
+    /// Waits for mail, of the host or of any display.
+    pub(crate) async fn mail(&self) {
+        self.arrived.notified().await;
+    }
+
+    pub(crate) fn take(&self) -> HostNews {
+        std::mem::take(&mut self.lock().news)
+    }
+
+    /// A panic of another thread leaves nothing half-written: every change is one call.
+    fn lock(&self) -> MutexGuard<'_, Shared> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Host for SceneHost {
+    fn display(&self, id: u8) -> Option<Box<dyn Stage>> {
+        let mailbox = Mailbox::new(Arc::clone(&self.arrived));
+        {
+            let mut shared = self.lock();
+            if !shared.numbers.insert(id) {
+                return None;
+            }
+            shared.news.opened.push((id, Arc::clone(&mailbox)));
+        }
+        self.arrived.notify_one();
+        let host = self.clone();
+        let forget = move || {
+            host.lock().numbers.remove(&id);
+        };
+        Some(Box::new(MailboxStage::new(mailbox, forget)))
+    }
+
+    fn leds(&self, leds: Leds) {
+        self.lock().news.leds = Some(leds);
+        self.arrived.notify_one();
+    }
+}
