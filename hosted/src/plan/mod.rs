@@ -15,6 +15,7 @@
 //! frame and does what it says.
 
 pub use diff::tighten;
+pub use pending::Pending;
 pub use region::Region;
 pub use scroll::{Scroll, find_scroll};
 pub use solid::{Fill, find_fills, solid_colour};
@@ -22,6 +23,7 @@ pub use video::{Changes, Stream, VideoPlan};
 
 mod diff;
 mod matrix;
+mod pending;
 mod region;
 mod rows;
 mod scroll;

@@ -50,6 +50,11 @@ impl Scroll {
     pub fn source(&self) -> Rect {
         moved(self.dest, (-self.dx, -self.dy))
     }
+
+    /// Where the pixels of `rect`, which lies in the source, are now.
+    pub(super) fn moved(&self, rect: Rect) -> Rect {
+        moved(rect, (self.dx, self.dy))
+    }
 }
 
 /// Finds the vertical or horizontal scroll that explains most of the damage, at least half of it.

@@ -24,7 +24,7 @@ pub(crate) use host::SceneHost;
 pub(crate) use mailbox::Mailbox;
 
 use crate::connection::Close;
-use crate::plan::{Region, tighten};
+use crate::plan::{Pending, Region, Scroll, find_scroll, tighten};
 use crate::source::{CursorShape, Rect, Size};
 
 /// The newest state.
@@ -51,34 +51,44 @@ pub(crate) struct Pointer {
 
 /// One display channel that looks at the scene.
 pub(crate) struct Viewer {
-    pending: RefCell<Region>,
+    pending: RefCell<Pending>,
     /// Where the viewer is shown video: what changes there needs no pictures.
     covered: RefCell<Vec<Rect>>,
     bell: Rc<Notify>,
 }
 
 impl Viewer {
-    /// What changed since the last call.
-    pub(crate) fn take_damage(&self) -> Region {
+    /// What is to be sent so that the newest picture is shown.
+    pub(crate) fn take_pending(&self) -> Pending {
         self.pending.borrow_mut().take()
     }
 
-    /// Puts damage back that was taken and not sent.
-    pub(crate) fn give_back(&self, damage: &Region) {
+    /// Puts back what was taken just now and not sent.
+    pub(crate) fn put_back(&self, mut left: Pending) {
         let mut pending = self.pending.borrow_mut();
-        pending.add_region(damage);
-        self.covered.borrow().iter().for_each(|&rect| pending.subtract(rect));
+        left.pixels.add_region(&pending.pixels);
+        *pending = left;
+        self.covered.borrow().iter().for_each(|&rect| pending.pixels.subtract(rect));
     }
 
     /// These areas are shown as video from now on.
     pub(crate) fn cover(&self, areas: Vec<Rect>) {
-        areas.iter().for_each(|&rect| self.pending.borrow_mut().subtract(rect));
+        let mut pending = self.pending.borrow_mut();
+        pending.drop_scrolls_in(&areas);
+        areas.iter().for_each(|&rect| pending.pixels.subtract(rect));
         self.covered.replace(areas);
     }
 
-    /// This area is to be sent as it is.
-    pub(crate) fn damaged(&self, rect: Rect) {
-        self.give_back(&Region::from(rect));
+    /// This region is to be sent as it is.
+    pub(crate) fn damaged(&self, region: &Region) {
+        self.change(region, None);
+    }
+
+    /// The picture changed in `damage`, and part of that only moved.
+    fn change(&self, damage: &Region, scroll: Option<Scroll>) {
+        let (mut pending, covered) = (self.pending.borrow_mut(), self.covered.borrow());
+        pending.change(damage, scroll, &covered);
+        covered.iter().for_each(|&rect| pending.pixels.subtract(rect));
     }
 }
 
@@ -145,13 +155,17 @@ impl Scene {
 
     fn show(&self, frame: Frame, damage: &Region) -> Region {
         let size = frame_size(&frame);
-        let damage = match self.frame.borrow().as_ref() {
-            Some(before) if frame_size(before) == size => tighten(before, &frame, damage),
-            _ => Region::from(size.bounds()),
+        let (damage, scroll) = match self.frame.borrow().as_ref() {
+            Some(before) if frame_size(before) == size => {
+                let damage = tighten(before, &frame, damage);
+                let scroll = find_scroll(before, &frame, &damage);
+                (damage, scroll)
+            }
+            _ => (Region::from(size.bounds()), None),
         };
         self.frame.replace(Some(frame));
         if !damage.is_empty() {
-            self.each_viewer(|viewer| viewer.give_back(&damage));
+            self.each_viewer(|viewer| viewer.change(&damage, scroll));
         }
         damage
     }
@@ -271,8 +285,8 @@ mod tests {
         for dot in [(10, 10), (200, 50)] {
             assert!(damage.intersects(rect(dot.0, dot.1, 1, 1)), "{dot:?}");
         }
-        assert_eq!(viewer.take_damage().rects(), damage.rects());
-        assert!(viewer.take_damage().is_empty());
+        assert_eq!(viewer.take_pending().pixels.rects(), damage.rects());
+        assert!(viewer.take_pending().is_empty());
     }
 
     #[test]
@@ -280,7 +294,7 @@ mod tests {
         let (scene, mut stage, viewer) = shown();
         stage.publish(frame(256, 0, None), &[rect(0, 0, 256, 64)]);
         assert!(scene.take_mail().is_empty());
-        assert!(viewer.take_damage().is_empty());
+        assert!(viewer.take_pending().is_empty());
         stage.publish(frame(128, 0, None), &[rect(0, 0, 1, 1)]);
         assert_eq!(scene.take_mail().rects(), [rect(0, 0, 128, 64)]);
     }
@@ -292,10 +306,10 @@ mod tests {
         viewer.cover(vec![video]);
         stage.publish(frame(256, 0, Some((10, 10))), &[rect(0, 0, 256, 64)]);
         let _ = scene.take_mail();
-        assert!(viewer.take_damage().is_empty());
+        assert!(viewer.take_pending().is_empty());
         viewer.cover(Vec::new());
-        viewer.damaged(video);
-        assert_eq!(viewer.take_damage().rects(), [video]);
+        viewer.damaged(&video.into());
+        assert_eq!(viewer.take_pending().pixels.rects(), [video]);
     }
 
     #[test]

@@ -6,9 +6,8 @@
 
 use std::rc::Rc;
 
-use sumac_backends::Frame;
+use sumac_core::channel::Heard;
 use sumac_core::channel::display::{DisplayEvent, DisplayServer};
-use sumac_core::channel::{Heard, Refused};
 use sumac_core::proto::caps::DisplayCaps;
 use sumac_core::proto::display::{
     Head, ImageCompression as WireCompression, Mark, MonitorsConfig, ServerMessage, SurfaceCreate, SurfaceDestroy,
@@ -17,11 +16,10 @@ use sumac_core::proto::display::{
 use tokio::sync::Notify;
 
 use super::Session;
-use super::picture::{Compression, PictureEncoder, draw_copy};
+use super::picture::{Compression, Painter};
 use super::streams::Streams;
 use crate::config::ImageCompression;
 use crate::connection::{Close, Handler, Line};
-use crate::plan::Region;
 use crate::scene::{Scene, Viewer, frame_size};
 use crate::server::{self, Engine, Watching};
 use crate::source::Size;
@@ -38,11 +36,10 @@ pub(super) struct Display {
     local: bool,
     /// The client's own word on compression.
     wish: Option<WireCompression>,
-    encoder: Option<PictureEncoder>,
+    painter: Painter,
     surface: Option<Size>,
     /// MARK is due: the surface has not been shown yet.
     unmarked: bool,
-    next_image: u64,
     streams: Streams,
 }
 
@@ -65,10 +62,9 @@ impl Display {
             policy: engine.config().image_compression,
             local,
             wish: None,
-            encoder: None,
+            painter: Painter::default(),
             surface: None,
             unmarked: false,
-            next_image: 1,
             streams,
         }
     }
@@ -90,9 +86,10 @@ impl Display {
         if self.surface != Some(size) {
             return self.replace_surface(line, size);
         }
-        let damage = self.viewer.take_damage();
-        let left = self.draw(line, &frame, &damage)?;
-        self.viewer.give_back(&left);
+        let mut pending = self.viewer.take_pending();
+        let compression = self.compression(line.machine.caps());
+        self.painter.draw(line, &frame, &mut pending, compression)?;
+        self.viewer.put_back(pending);
         if std::mem::take(&mut self.unmarked) {
             Self::show_surface(line, size)?;
         }
@@ -116,8 +113,8 @@ impl Display {
         send(line, &ServerMessage::SurfaceCreate(create))?;
         self.surface = Some(size);
         self.unmarked = true;
-        drop(self.viewer.take_damage());
-        self.viewer.damaged(size.bounds());
+        drop(self.viewer.take_pending());
+        self.viewer.damaged(&size.bounds().into());
         Ok(())
     }
 
@@ -127,28 +124,6 @@ impl Display {
             send(line, &ServerMessage::MonitorsConfig(MonitorsConfig { max_allowed: 1, heads: &heads }))?;
         }
         send(line, &ServerMessage::Mark(Mark {}))
-    }
-
-    /// Draws `damage`; answers what the client's acknowledgement window held back.
-    fn draw(&mut self, line: &mut Line<DisplayServer>, frame: &Frame, damage: &Region) -> Result<Region, Close> {
-        let compression = self.compression(line.machine.caps());
-        let encoder = self.encoder.get_or_insert_with(|| PictureEncoder::new(compression));
-        let mut left = Region::default();
-        for rect in damage.rects().iter().copied() {
-            if !line.machine.common().may_send() {
-                left.add(rect);
-                continue;
-            }
-            let Some(encoded) = encoder.encode(frame, rect) else { continue };
-            let message = draw_copy(&encoded, rect, self.next_image);
-            self.next_image += 1;
-            match line.send(&message, &[encoded.payload]) {
-                Ok(()) => {}
-                Err(Refused::Hold) => left.add(rect),
-                Err(refused) => return Err(Close::Refused(refused)),
-            }
-        }
-        Ok(left)
     }
 }
 
@@ -170,7 +145,6 @@ impl Handler for Display {
             DisplayEvent::PreferredVideoCodecs(codecs) => self.streams.on_preferred(line, codecs),
             DisplayEvent::PreferredCompression(wish) => {
                 self.wish = Some(wish);
-                self.encoder = None;
                 Ok(())
             }
             _ => Ok(()),

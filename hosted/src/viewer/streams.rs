@@ -187,7 +187,7 @@ impl Streams {
         self.cover();
         let mut left = Region::from(wanted.info.rect);
         successors.iter().for_each(|next| left.subtract(next.rect));
-        self.viewer.give_back(&left);
+        self.viewer.damaged(&left);
         Ok(())
     }
 

@@ -5,18 +5,14 @@ use sumac_backends::Frame;
 use sumac_core::image::lz;
 use sumac_core::image::lz4::Lz4Encoder;
 use sumac_core::image::{PixelFormat, Pixels};
-use sumac_core::proto::display::ServerMessage;
-use sumac_core::proto::draw::{Base, DrawCopy};
-use sumac_core::proto::paint::{Mask, MaskFlags, Rop, ScaleMode};
 use sumac_core::proto::picture::{Bitmap, BitmapFlags, BitmapFormat, Image, ImageBody, ImageFlags, PaletteRef};
-use sumac_core::proto::shape::{self, Clip, Point};
 use sumac_core::wire::{At, Data, Sized32};
 
 use crate::source::Rect;
 
 /// How pictures are compressed for one client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Compression {
+pub(in crate::viewer) enum Compression {
     /// Rows as they are.
     Raw,
     /// LZ4, for clients with LZ4_COMPRESSION.
@@ -120,36 +116,25 @@ impl AsRef<[u8]> for FrameBytes {
     }
 }
 
-/// DRAW_COPY of an encoded picture onto the primary surface.
-pub(super) fn draw_copy(encoded: &Encoded, rect: Rect, id: u64) -> ServerMessage<'static> {
-    let data = Data::Promised(encoded.payload.len());
-    let body = match encoded.body {
-        Body::Rows { stride } => ImageBody::Bitmap(Bitmap {
-            format: BitmapFormat::THIRTY_TWO_BIT,
-            flags: BitmapFlags::TOP_DOWN,
-            x: rect.width,
-            y: rect.height,
-            stride,
-            palette: PaletteRef::Here(At(None)),
-            data,
-        }),
-        Body::Lz4 => ImageBody::Lz4(Sized32(data)),
-        Body::Lz => ImageBody::LzRgb(Sized32(data)),
-    };
-    ServerMessage::DrawCopy(DrawCopy {
-        base: Base { surface_id: 0, area: wire_rect(rect), clip: Clip::None },
-        src: At(Some(Image { id, flags: ImageFlags::empty(), width: rect.width, height: rect.height, body })),
-        src_area: wire_rect(Rect { x: 0, y: 0, ..rect }),
-        rop: Rop::OP_PUT,
-        scale_mode: ScaleMode::NEAREST,
-        mask: Mask { flags: MaskFlags::empty(), pos: Point::new(0, 0), bitmap: At(None) },
-    })
-}
-
-/// A rectangle as the wire has it. Pictures have at most 8192 pixels each way, so it always fits.
-pub(super) fn wire_rect(rect: Rect) -> shape::Rect {
-    let fit = |n: u32| i32::try_from(n).unwrap_or(i32::MAX);
-    shape::Rect::new(fit(rect.y), fit(rect.x), fit(rect.bottom()), fit(rect.right()))
+impl Encoded {
+    /// The image on the wire.
+    pub(super) fn image(&self, id: u64, rect: Rect) -> Image<'static> {
+        let data = Data::Promised(self.payload.len());
+        let body = match self.body {
+            Body::Rows { stride } => ImageBody::Bitmap(Bitmap {
+                format: BitmapFormat::THIRTY_TWO_BIT,
+                flags: BitmapFlags::TOP_DOWN,
+                x: rect.width,
+                y: rect.height,
+                stride,
+                palette: PaletteRef::Here(At(None)),
+                data,
+            }),
+            Body::Lz4 => ImageBody::Lz4(Sized32(data)),
+            Body::Lz => ImageBody::LzRgb(Sized32(data)),
+        };
+        Image { id, flags: ImageFlags::empty(), width: rect.width, height: rect.height, body }
+    }
 }
 
 #[cfg(test)]
