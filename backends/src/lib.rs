@@ -23,6 +23,7 @@ pub mod dmabuf;
 pub mod encoder;
 pub mod error;
 pub mod frame;
+pub mod overhead;
 pub mod probe;
 mod rate;
 pub mod registry;

@@ -30,12 +30,13 @@ impl<'a> Iterator for NalUnits<'a> {
     }
 }
 
-/// What an access unit is made of.
+/// What stands at the head of an access unit, up to its first slice: all slices of a picture are of
+/// one kind (H.264 7.4.1.2.4, HEVC 7.4.2.2), and reading on would cost as much as the picture is long.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AccessUnit {
-    /// Slices of a coded picture, of any kind.
-    pub slices: usize,
-    /// All slices belong to an instantaneous decoder refresh (H.264 IDR; HEVC IDR, BLA or CRA).
+    /// A slice of a coded picture, of any kind.
+    pub slice: bool,
+    /// It belongs to a picture from which decoding can begin (H.264 IDR; HEVC IDR, BLA or CRA).
     pub keyframe: bool,
     /// All the parameter sets that the codec has are there.
     pub parameter_sets: bool,
@@ -46,47 +47,50 @@ pub struct AccessUnit {
 impl AccessUnit {
     /// Reads an H.264 access unit.
     pub fn h264(stream: &[u8]) -> Self {
-        let (mut sps, mut pps, mut idr) = (false, false, 0);
+        let (mut sps, mut pps) = (false, false);
         let mut found = Self::default();
-        for unit in nal_units(stream) {
-            match unit[0] & 0x1f {
-                1 => found.slices += 1,
-                5 => {
-                    found.slices += 1;
-                    idr += 1;
-                }
+        each_head(stream, |head| {
+            match head & 0x1f {
+                kind @ 1..=5 => (found.slice, found.keyframe) = (true, kind == 5),
                 7 => sps = true,
                 8 => pps = true,
                 9 => found.delimiter = true,
                 _ => {}
             }
-        }
-        found.keyframe = idr > 0 && idr == found.slices;
+            !found.slice
+        });
         found.parameter_sets = sps && pps;
         found
     }
 
     /// Reads an HEVC access unit.
     pub fn hevc(stream: &[u8]) -> Self {
-        let (mut vps, mut sps, mut pps, mut random) = (false, false, false, 0);
+        let (mut vps, mut sps, mut pps) = (false, false, false);
         let mut found = Self::default();
-        for unit in nal_units(stream) {
-            match (unit[0] >> 1) & 0x3f {
-                0..=15 => found.slices += 1,
-                16..=21 => {
-                    found.slices += 1;
-                    random += 1;
-                }
+        each_head(stream, |head| {
+            match (head >> 1) & 0x3f {
+                kind @ 0..=21 => (found.slice, found.keyframe) = (true, kind >= 16),
                 32 => vps = true,
                 33 => sps = true,
                 34 => pps = true,
                 35 => found.delimiter = true,
                 _ => {}
             }
-        }
-        found.keyframe = random > 0 && random == found.slices;
+            !found.slice
+        });
         found.parameter_sets = vps && sps && pps;
         found
+    }
+}
+
+/// Gives the first byte of each NAL unit to `next` for as long as it says so.
+fn each_head(stream: &[u8], mut next: impl FnMut(u8) -> bool) {
+    let mut rest = stream;
+    while let Some((_, after)) = start_code(rest) {
+        rest = &rest[after..];
+        if rest.first().is_none_or(|head| !next(*head)) {
+            return;
+        }
     }
 }
 
@@ -197,20 +201,19 @@ mod tests {
     #[test]
     fn h264_units_are_told_apart() {
         let key = [0, 0, 0, 1, 0x67, 1, 0, 0, 1, 0x68, 1, 0, 0, 1, 0x65, 1, 0, 0, 1, 0x25, 2];
-        let expected = AccessUnit { slices: 2, keyframe: true, parameter_sets: true, delimiter: false };
+        let expected = AccessUnit { slice: true, keyframe: true, parameter_sets: true, delimiter: false };
         assert_eq!(AccessUnit::h264(&key), expected);
         let delta = AccessUnit::h264(&[0, 0, 1, 9, 0xf0, 0, 0, 1, 0x41, 1]);
-        assert_eq!(delta, AccessUnit { slices: 1, delimiter: true, ..AccessUnit::default() });
-        assert!(!AccessUnit::h264(&[0, 0, 1, 0x65, 1, 0, 0, 1, 0x41, 1]).keyframe);
+        assert_eq!(delta, AccessUnit { slice: true, delimiter: true, ..AccessUnit::default() });
         assert!(!AccessUnit::h264(&[0, 0, 1, 0x67, 1]).keyframe);
     }
 
     #[test]
     fn hevc_units_are_told_apart() {
         let key = [0, 0, 1, 0x40, 1, 0, 0, 1, 0x42, 1, 0, 0, 1, 0x44, 1, 0, 0, 1, 0x26, 1];
-        let expected = AccessUnit { slices: 1, keyframe: true, parameter_sets: true, delimiter: false };
+        let expected = AccessUnit { slice: true, keyframe: true, parameter_sets: true, delimiter: false };
         assert_eq!(AccessUnit::hevc(&key), expected);
         let delta = AccessUnit::hevc(&[0, 0, 1, 0x46, 1, 0, 0, 1, 0x02, 1]);
-        assert_eq!(delta, AccessUnit { slices: 1, delimiter: true, ..AccessUnit::default() });
+        assert_eq!(delta, AccessUnit { slice: true, delimiter: true, ..AccessUnit::default() });
     }
 }

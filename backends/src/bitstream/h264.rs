@@ -52,10 +52,14 @@ pub struct Slice {
 /// Bits of `frame_num`.
 pub const FRAME_NUM_BITS: u32 = 8;
 
-/// Bits in the order in which they are sent.
+/// Bytes of the longest header; a sequence parameter set takes about half of it.
+const MOST_BYTES: usize = 96;
+
+/// Bits in the order in which they are sent. A header is written for each picture, so they lie in
+/// place.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Bits {
-    bytes: Vec<u8>,
+    bytes: heapless::Vec<u8, MOST_BYTES>,
     len: usize,
 }
 
@@ -188,8 +192,8 @@ impl Bits {
     /// `count` bits of a number, the highest first.
     fn u(&mut self, count: u32, value: u32) {
         for n in (0..count).rev() {
-            if self.len.is_multiple_of(8) {
-                self.bytes.push(0);
+            if self.len.is_multiple_of(8) && self.bytes.push(0).is_err() {
+                return;
             }
             let bit = (value >> n & 1) as u8;
             if let Some(last) = self.bytes.last_mut() {

@@ -70,30 +70,32 @@ pub fn scaled(table: &[u8; 64], quality: u8) -> [u8; 64] {
     table.map(|q| u8::try_from((u32::from(q) * percent + 50) / 100).unwrap_or(u8::MAX).max(1))
 }
 
-/// Everything before the scan of a picture in 4:2:0: tables, frame and scan header.
-pub fn header(width: u16, height: u16, quality: u8) -> Vec<u8> {
-    let mut out = vec![0xff, 0xd8];
+/// Everything before the scan of a picture in 4:2:0: tables, frame and scan header. Replaces what
+/// `out` held.
+pub fn header(width: u16, height: u16, quality: u8, out: &mut Vec<u8>) {
+    out.clear();
+    out.extend([0xff, 0xd8]);
     // JFIF 1.1, square pixels: YCbCr as in BT.601, full range.
-    segment(&mut out, 0xe0, b"JFIF\0\x01\x01\0\0\x01\0\x01\0\0");
+    segment(out, 0xe0, &[b"JFIF\0\x01\x01\0\0\x01\0\x01\0\0"]);
     for (n, table) in (0u8..).zip(&QUANTISERS) {
-        segment(&mut out, 0xdb, &[&[n][..], &scaled(table, quality)].concat());
+        segment(out, 0xdb, &[&[n], &scaled(table, quality)]);
     }
     let ([y0, y1], [x0, x1]) = (height.to_be_bytes(), width.to_be_bytes());
-    segment(&mut out, 0xc0, &[8, y0, y1, x0, x1, 3, 1, 0x22, 0, 2, 0x11, 1, 3, 0x11, 1]);
+    segment(out, 0xc0, &[&[8, y0, y1, x0, x1, 3, 1, 0x22, 0, 2, 0x11, 1, 3, 0x11, 1]]);
     for (class, tables) in [(0, &DC), (0x10, &AC)] {
         for (n, table) in (0u8..).zip(tables) {
-            segment(&mut out, 0xc4, &[&[class | n][..], &table.counts, table.values].concat());
+            segment(out, 0xc4, &[&[class | n], &table.counts, table.values]);
         }
     }
-    segment(&mut out, 0xda, &[3, 1, 0, 2, 0x11, 3, 0x11, 0, 63, 0]);
-    out
+    segment(out, 0xda, &[&[3, 1, 0, 2, 0x11, 3, 0x11, 0, 63, 0]]);
 }
 
-fn segment(out: &mut Vec<u8>, marker: u8, content: &[u8]) {
+fn segment(out: &mut Vec<u8>, marker: u8, parts: &[&[u8]]) {
+    let len: usize = parts.iter().map(|part| part.len()).sum();
     out.extend([0xff, marker]);
     // No segment here is longer than a few hundred bytes.
-    out.extend((content.len() as u16 + 2).to_be_bytes());
-    out.extend_from_slice(content);
+    out.extend((len as u16 + 2).to_be_bytes());
+    parts.iter().for_each(|part| out.extend_from_slice(part));
 }
 
 #[cfg(test)]
@@ -140,7 +142,8 @@ mod tests {
         let frame = Frame::from_memory(layout, vec![77; 128 * 16]).unwrap();
         for quality in [1, 49, 50, 75, 100] {
             let theirs = Jpeg::new().encode(&frame, frame.bounds(), quality, Chroma::Yuv420).unwrap();
-            let ours = header(32, 16, quality);
+            let mut ours = vec![7];
+            header(32, 16, quality, &mut ours);
             assert_eq!(tables(&ours, 0xdb), tables(&theirs, 0xdb), "quality {quality}");
             assert_eq!(tables(&ours, 0xc4), tables(&theirs, 0xc4));
             assert_eq!(segments(&ours, 0xc0), segments(&theirs, 0xc0));

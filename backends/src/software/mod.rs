@@ -9,6 +9,7 @@ use crate::{
 mod h264;
 pub mod jpeg;
 mod mjpeg;
+pub(crate) mod null;
 mod pixels;
 mod vpx;
 mod yuv420;

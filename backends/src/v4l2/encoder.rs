@@ -356,7 +356,7 @@ fn tidy(codec: Codec, headers: &mut Vec<u8>, out: &mut Vec<u8>) {
     if unit.delimiter {
         annexb::strip_delimiters(codec == Codec::Hevc, out);
     }
-    if unit.slices == 0 {
+    if !unit.slice {
         if unit.parameter_sets {
             headers.clone_from(out);
         }

@@ -25,6 +25,7 @@ mod abi;
 mod controls;
 mod device;
 mod encoder;
+pub(crate) mod null;
 mod picture;
 mod setup;
 #[cfg(test)]

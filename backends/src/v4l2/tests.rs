@@ -119,7 +119,7 @@ fn every_key_frame_carries_parameter_sets_and_no_delimiter() {
         for n in 0..6 {
             let keyframe = n % 3 == 0;
             let unit = AccessUnit::h264(&encode(&mut *encoder, keyframe).data);
-            let expected = AccessUnit { slices: 1, keyframe, parameter_sets: keyframe, delimiter: false };
+            let expected = AccessUnit { slice: true, keyframe, parameter_sets: keyframe, delimiter: false };
             assert_eq!(unit, expected, "{n}, {headers_apart}");
         }
     }

@@ -14,7 +14,7 @@ use super::{
     encoder::Way,
     h264,
     rate::Steering,
-    sys::{Buffer, Context, Display, Failure, Surface},
+    sys::{Buffer, Display, Failure, Surface, Told},
 };
 
 pub(super) struct Avc {
@@ -79,15 +79,14 @@ impl Avc {
         (self.stream.width, self.stream.height)
     }
 
-    /// Everything the device must be told about the next picture, in the order in which drivers
-    /// want it.
-    pub(super) fn buffers(
+    /// Says everything about the next picture, in the order in which drivers want it.
+    pub(super) fn tell(
         &mut self,
-        context: &Context,
+        told: &mut Told<'_>,
         steering: &mut Steering,
         keyframe: bool,
         coded: &Buffer,
-    ) -> Result<Vec<Buffer>, Failure> {
+    ) -> Result<(), Failure> {
         let idr = self.owed || keyframe;
         if idr {
             self.frame_num = 0;
@@ -106,36 +105,33 @@ impl Avc {
             reference: self.reconstructed[1 - self.turn].id(),
             coded: coded.id(),
         };
-        let mut told = Vec::with_capacity(12);
         if idr {
-            told.push(context.parameter(&h264::sequence(&self.stream, steering.bits(), steering.fps()))?);
+            told.parameter(&h264::sequence(&self.stream, steering.bits(), steering.fps()))?;
         }
-        told.extend(steering.parameters(context, idr)?);
-        told.push(context.parameter(&h264::picture(&self.stream, &of))?);
-        self.headers(context, &slice, &mut told)?;
-        told.push(context.parameter(&h264::slice(&self.stream, &of))?);
+        steering.tell(told, idr)?;
+        told.parameter(&h264::picture(&self.stream, &of))?;
+        self.tell_headers(told, &slice)?;
+        told.parameter(&h264::slice(&self.stream, &of))?;
         self.frame_num += 1;
         self.turn = 1 - self.turn;
-        Ok(told)
+        Ok(())
     }
 
-    fn headers(&self, context: &Context, slice: &Slice, told: &mut Vec<Buffer>) -> Result<(), Failure> {
-        let sets = |bits: &dyn Fn() -> headers::Bits| slice.idr.then(bits);
-        let headers = [
-            (va::VA_ENC_PACKED_HEADER_SEQUENCE, va::VAEncPackedHeaderSequence, sets(&|| self.stream.sps())),
-            (va::VA_ENC_PACKED_HEADER_PICTURE, va::VAEncPackedHeaderPicture, sets(&|| self.stream.pps())),
-            (va::VA_ENC_PACKED_HEADER_SLICE, va::VAEncPackedHeaderSlice, Some(slice.header())),
-        ];
-        for (bit, kind, bits) in &headers {
-            if let Some(bits) = bits
-                && self.packed & bit != 0
-            {
-                let (parameter, bytes) = h264::packed(*kind, bits);
-                told.push(context.parameter(&parameter)?);
-                told.push(context.bytes(va::VAEncPackedHeaderDataBufferType, bytes)?);
+    fn tell_headers(&self, told: &mut Told<'_>, slice: &Slice) -> Result<(), Failure> {
+        let mut tell = |bit, kind, bits: &dyn Fn() -> headers::Bits| {
+            if self.packed & bit == 0 {
+                return Ok(());
             }
+            let bits = bits();
+            let (parameter, bytes) = h264::packed(kind, &bits);
+            told.parameter(&parameter)?;
+            told.bytes(va::VAEncPackedHeaderDataBufferType, bytes)
+        };
+        if slice.idr {
+            tell(va::VA_ENC_PACKED_HEADER_SEQUENCE, va::VAEncPackedHeaderSequence, &|| self.stream.sps())?;
+            tell(va::VA_ENC_PACKED_HEADER_PICTURE, va::VAEncPackedHeaderPicture, &|| self.stream.pps())?;
         }
-        Ok(())
+        tell(va::VA_ENC_PACKED_HEADER_SLICE, va::VAEncPackedHeaderSlice, &|| slice.header())
     }
 
     /// What became of the picture: one that is broken breaks the chain.

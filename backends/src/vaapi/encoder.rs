@@ -13,7 +13,8 @@ use crate::{
 use super::{
     NAME,
     avc::Avc,
-    bindings as va, import, jpeg,
+    bindings as va, import,
+    jpeg::Jpeg,
     rate::{self, Steering},
     sys::{Buffer, Config, Context, Display, Failure, Surface},
 };
@@ -44,10 +45,7 @@ pub(super) struct VaEncoder {
 enum Coding {
     H264(Avc),
     /// Every picture by itself.
-    Jpeg {
-        width: u16,
-        height: u16,
-    },
+    Jpeg(Jpeg),
 }
 
 /// How a frame becomes what the encoder reads.
@@ -81,8 +79,7 @@ impl VaEncoder {
         let mut attributes = vec![(va::VAConfigAttribRTFormat, va::VA_RT_FORMAT_YUV420)];
         let coding = if jpeg {
             attributes.push((va::VAConfigAttribEncPackedHeaders, va::VA_ENC_PACKED_HEADER_RAW_DATA));
-            let side = |side: u32| u16::try_from(side).unwrap_or(u16::MAX);
-            Coding::Jpeg { width: side(width), height: side(height) }
+            Coding::Jpeg(Jpeg::new(width, height))
         } else {
             let avc = Avc::new(display, way, settings, &steering)?;
             attributes.push((va::VAConfigAttribRateControl, rate::bit(mode)));
@@ -133,22 +130,21 @@ impl VaEncoder {
     /// Hands a picture to the device.
     fn start(&mut self, surface: &Surface, want: &EncodeRequest) -> Result<(), Failure> {
         let Self { context, steering, coded, .. } = self;
-        let buffers = match &mut self.coding {
-            Coding::H264(avc) => avc.buffers(context, steering, want.keyframe, coded)?,
-            Coding::Jpeg { width, height } => {
-                jpeg::buffers(context, (*width, *height), steering.qp().unwrap_or(75), coded)?
-            }
-        };
+        let mut told = context.tell();
+        match &mut self.coding {
+            Coding::H264(avc) => avc.tell(&mut told, steering, want.keyframe, coded)?,
+            Coding::Jpeg(jpeg) => jpeg.tell(&mut told, steering, coded)?,
+        }
         let source = match &self.input {
             Input::Direct => surface,
             Input::Convert { context, target } => {
                 let size = self.coding.size();
-                let full = matches!(self.coding, Coding::Jpeg { .. });
+                let full = matches!(self.coding, Coding::Jpeg(_));
                 convert(context, surface, want.region, self.shape.y_inverted, target, (size, full))?;
                 target
             }
         };
-        self.context.render(source, &buffers)
+        told.render(source)
     }
 
     /// Waits for the picture and reads it; `None` when the device could not encode it.
@@ -269,7 +265,7 @@ impl Coding {
     fn surfaces(&self) -> &[Surface] {
         match self {
             Self::H264(avc) => avc.surfaces(),
-            Self::Jpeg { .. } => &[],
+            Self::Jpeg(_) => &[],
         }
     }
 
@@ -277,7 +273,7 @@ impl Coding {
     fn size(&self) -> (u32, u32) {
         match self {
             Self::H264(avc) => avc.size(),
-            Self::Jpeg { width, height } => (u32::from(*width), u32::from(*height)),
+            Self::Jpeg(jpeg) => jpeg.size(),
         }
     }
 }

@@ -4,30 +4,50 @@ use crate::bitstream::jpeg;
 
 use super::{
     bindings as va,
-    sys::{Buffer, Context, Failure},
+    rate::Steering,
+    sys::{Buffer, Failure, Told},
 };
 
-/// Everything the device must be told about a picture.
-pub(super) fn buffers(
-    context: &Context,
-    (width, height): (u16, u16),
-    quality: u8,
-    coded: &Buffer,
-) -> Result<Vec<Buffer>, Failure> {
-    let header = jpeg::header(width, height, quality);
-    let packed = va::VAEncPackedHeaderParameterBuffer {
-        type_: va::VAEncPackedHeaderRawData,
-        bit_length: u32::try_from(header.len() * 8).unwrap_or(0),
-        ..Default::default()
-    };
-    Ok(vec![
-        context.parameter(&picture(width, height, quality, coded.id()))?,
-        context.parameter(&quantisers())?,
-        context.parameter(&huffman())?,
-        context.parameter(&scan())?,
-        context.parameter(&packed)?,
-        context.bytes(va::VAEncPackedHeaderDataBufferType, &header)?,
-    ])
+/// JPEGs of one size.
+pub(super) struct Jpeg {
+    width: u16,
+    height: u16,
+    /// The header, and the quality for which it was written.
+    header: Vec<u8>,
+    quality: Option<u8>,
+}
+
+impl Jpeg {
+    pub(super) fn new(width: u32, height: u32) -> Self {
+        let side = |side: u32| u16::try_from(side).unwrap_or(u16::MAX);
+        Self { width: side(width), height: side(height), header: Vec::new(), quality: None }
+    }
+
+    /// The size of the pictures that a decoder shows.
+    pub(super) fn size(&self) -> (u32, u32) {
+        (self.width.into(), self.height.into())
+    }
+
+    /// Says everything about the next picture.
+    pub(super) fn tell(&mut self, told: &mut Told<'_>, steering: &Steering, coded: &Buffer) -> Result<(), Failure> {
+        let Self { width, height, .. } = *self;
+        let quality = steering.qp().unwrap_or(75);
+        if self.quality != Some(quality) {
+            jpeg::header(width, height, quality, &mut self.header);
+            self.quality = Some(quality);
+        }
+        let packed = va::VAEncPackedHeaderParameterBuffer {
+            type_: va::VAEncPackedHeaderRawData,
+            bit_length: u32::try_from(self.header.len() * 8).unwrap_or(0),
+            ..Default::default()
+        };
+        told.parameter(&picture(width, height, quality, coded.id()))?;
+        told.parameter(&quantisers())?;
+        told.parameter(&huffman())?;
+        told.parameter(&scan())?;
+        told.parameter(&packed)?;
+        told.bytes(va::VAEncPackedHeaderDataBufferType, &self.header)
+    }
 }
 
 fn picture(width: u16, height: u16, quality: u8, coded_buf: va::VABufferID) -> va::VAEncPictureParameterBufferJPEG {

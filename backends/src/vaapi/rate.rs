@@ -6,7 +6,7 @@ use crate::{
 
 use super::{
     bindings as va,
-    sys::{Buffer, Context, Failure, Misc},
+    sys::{Failure, Misc, Told},
 };
 
 /// The ways a device may offer, as bits of VAConfigAttribRateControl.
@@ -73,15 +73,15 @@ impl Steering {
         self.quantiser.spent(bytes, alone);
     }
 
-    /// What the device must be told before the next picture, key frames again.
-    pub(super) fn parameters(&mut self, context: &Context, keyframe: bool) -> Result<Vec<Buffer>, Failure> {
+    /// Says what is new since the picture before, and everything with a key frame.
+    pub(super) fn tell(&mut self, told: &mut Told<'_>, keyframe: bool) -> Result<(), Failure> {
         if !std::mem::take(&mut self.news) && !keyframe {
-            return Ok(Vec::new());
+            return Ok(());
         }
         let rate = va::VAEncMiscParameterFrameRate { framerate: self.tuning.fps, ..Default::default() };
-        let mut told = vec![context.parameter(&Misc { kind: va::VAEncMiscParameterTypeFrameRate, data: rate })?];
+        told.parameter(&Misc { kind: va::VAEncMiscParameterTypeFrameRate, data: rate })?;
         if self.mode == RateControl::Cqp {
-            return Ok(told);
+            return Ok(());
         }
         let bits = self.bits();
         let mut control = va::VAEncMiscParameterRateControl {
@@ -96,13 +96,12 @@ impl Steering {
         }
         // disable_frame_skip at 1, disable_bit_stuffing at 2.
         control.rc_flags.value = 1 << 1 | 1 << 2;
-        told.push(context.parameter(&Misc { kind: va::VAEncMiscParameterTypeRateControl, data: control })?);
+        told.parameter(&Misc { kind: va::VAEncMiscParameterTypeRateControl, data: control })?;
         // Half a second of buffer: short enough that no picture waits behind a large one for long.
         let half = (bits / 2).max(1);
         let hrd =
             va::VAEncMiscParameterHRD { initial_buffer_fullness: half / 2, buffer_size: half, ..Default::default() };
-        told.push(context.parameter(&Misc { kind: va::VAEncMiscParameterTypeHRD, data: hrd })?);
-        Ok(told)
+        told.parameter(&Misc { kind: va::VAEncMiscParameterTypeHRD, data: hrd })
     }
 }
 

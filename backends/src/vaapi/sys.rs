@@ -376,15 +376,9 @@ impl Context {
         &self.config.display
     }
 
-    /// A buffer that holds a structure.
-    pub(super) fn parameter<T: Parameter>(&self, value: &T) -> Result<Buffer, Failure> {
-        // vaCreateBuffer copies, and only reads.
-        self.buffer(T::KIND, size_of::<T>(), ptr::from_ref(value).cast_mut().cast())
-    }
-
-    /// A buffer that holds bytes.
-    pub(super) fn bytes(&self, kind: va::VABufferType, bytes: &[u8]) -> Result<Buffer, Failure> {
-        self.buffer(kind, bytes.len(), bytes.as_ptr().cast_mut().cast())
+    /// What is to be said about the next picture; nothing yet.
+    pub(super) fn tell(&self) -> Told<'_> {
+        Told { context: self, buffers: heapless::Vec::new() }
     }
 
     /// A buffer for an encoded picture of at most `size` bytes.
@@ -399,18 +393,6 @@ impl Context {
         Ok(Buffer { display: Rc::clone(self.display()), id, size })
     }
 
-    /// Has the device work on `target` as the buffers say. Does not wait for it.
-    pub(super) fn render(&self, target: &Surface, buffers: &[Buffer]) -> Result<(), Failure> {
-        let display = &**self.display();
-        let mut ids: Vec<_> = buffers.iter().map(|buffer| buffer.id).collect();
-        let count = c_int::try_from(ids.len()).unwrap_or(0);
-        call!(display, vaBeginPicture, self.id, target.id)?;
-        let rendered = call!(display, vaRenderPicture, self.id, ids.as_mut_ptr(), count);
-        // A begun picture is ended also when it failed.
-        let ended = call!(display, vaEndPicture, self.id);
-        rendered.and(ended)
-    }
-
     /// Has the device draw a part of one surface into a part of another.
     pub(super) fn process(
         &self,
@@ -419,10 +401,52 @@ impl Context {
         to: (&Surface, va::VARectangle),
     ) -> Result<(), Failure> {
         pipeline.surface = from.0.id;
-        // Both rectangles live until `render` returns, after which no driver looks at them.
+        // Both rectangles live until `Told::render` returns, after which no driver looks at them.
         pipeline.surface_region = &from.1;
         pipeline.output_region = &to.1;
-        self.render(to.0, &[self.parameter(&pipeline)?])
+        let mut told = self.tell();
+        told.parameter(&pipeline)?;
+        told.render(to.0)
+    }
+}
+
+/// Buffers that a device is told about one picture at most.
+const MOST_TOLD: usize = 16;
+
+/// What a device is told about one picture, in the order in which it is said.
+pub(super) struct Told<'a> {
+    context: &'a Context,
+    buffers: heapless::Vec<Buffer, MOST_TOLD>,
+}
+
+impl Told<'_> {
+    /// A structure.
+    pub(super) fn parameter<T: Parameter>(&mut self, value: &T) -> Result<(), Failure> {
+        // vaCreateBuffer copies, and only reads.
+        self.push(T::KIND, size_of::<T>(), ptr::from_ref(value).cast_mut().cast())
+    }
+
+    /// Bytes.
+    pub(super) fn bytes(&mut self, kind: va::VABufferType, bytes: &[u8]) -> Result<(), Failure> {
+        self.push(kind, bytes.len(), bytes.as_ptr().cast_mut().cast())
+    }
+
+    fn push(&mut self, kind: va::VABufferType, size: usize, data: *mut c_void) -> Result<(), Failure> {
+        let status = va::VA_STATUS_ERROR_MAX_NUM_EXCEEDED.cast_signed();
+        let buffer = self.context.buffer(kind, size, data)?;
+        self.buffers.push(buffer).map_err(|_| Failure { call: "vaCreateBuffer", status })
+    }
+
+    /// Has the device work on `target`. Does not wait for it.
+    pub(super) fn render(self, target: &Surface) -> Result<(), Failure> {
+        let display = &**self.context.display();
+        let mut ids: heapless::Vec<_, MOST_TOLD> = self.buffers.iter().map(|buffer| buffer.id).collect();
+        let count = c_int::try_from(ids.len()).unwrap_or(0);
+        call!(display, vaBeginPicture, self.context.id, target.id)?;
+        let rendered = call!(display, vaRenderPicture, self.context.id, ids.as_mut_ptr(), count);
+        // A begun picture is ended also when it failed.
+        let ended = call!(display, vaEndPicture, self.context.id);
+        rendered.and(ended)
     }
 }
 

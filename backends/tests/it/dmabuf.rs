@@ -54,6 +54,16 @@ impl Origin {
     }
 }
 
+/// A picture as XR24 in a memfd, which stands in for a dmabuf where the kernel has none.
+pub(crate) fn memfd(picture: &Picture) -> Frame {
+    let fd = memfd_create("picture", MemfdFlags::CLOEXEC).unwrap();
+    assert_eq!(rustix::io::pwrite(&fd, &picture.pixels, 0), Ok(picture.pixels.len()));
+    let (width, height) = (picture.width, picture.height);
+    let shape = Shape { width, height, fourcc: Fourcc::XRGB8888, modifier: MOD_LINEAR, y_inverted: false };
+    let plane = Plane { fd: Arc::new(fd), offset: 0, stride: width * 4 };
+    Frame::from_dmabuf(Dmabuf::new(shape, &[plane]).unwrap())
+}
+
 /// `struct udmabuf_create`.
 #[repr(C)]
 struct UdmabufCreate {

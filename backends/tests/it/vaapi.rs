@@ -15,6 +15,7 @@ use sumac_backends::{
 };
 
 use crate::{
+    allocator,
     content::{BARS, Picture, bars, natural, text},
     decode,
     dmabuf::Origin,
@@ -94,6 +95,12 @@ fn the_processor_reads_no_pixel() {
 }
 
 #[test]
+fn a_running_encoder_allocates_nothing() {
+    run("allocations", "");
+    run("allocations", "cqp,no-lp,no-sync-buffer");
+}
+
+#[test]
 #[ignore = "the other half of the tests beside it, which run it with an environment"]
 fn child() {
     match env::var("SUMAC_VA_CASE").as_deref() {
@@ -104,6 +111,7 @@ fn child() {
         Ok("broken") => broken(),
         Ok("lacking") => lacking(),
         Ok("zero") => zero(),
+        Ok("allocations") => allocations(),
         other => println!("SKIPPED: no case {other:?}"),
     }
 }
@@ -155,6 +163,15 @@ fn law() {
     let offers = reports[0].encoders.as_ref().unwrap();
     assert_eq!(offers.iter().map(|o| (o.codec, o.max)).collect::<Vec<_>>(), CODECS.map(|c| (c, (4096, 4096))));
     assert!(offers[0].by.starts_with("Sumac test driver"), "{}", offers[0].by);
+}
+
+/// The driver is a library with an allocator of its own, which is not counted.
+fn allocations() {
+    let frames = [0, 1, 2].map(|n| frame(&natural(160, 96, n)));
+    for codec in CODECS {
+        let settings = settings(codec, 160, 96, Rate::Quality(80));
+        assert_eq!(allocator::count(&Vaapi, &settings, &frames), 0, "{codec}");
+    }
 }
 
 fn pictures() {

@@ -9,6 +9,7 @@ use sumac_backends::{
 };
 
 use crate::{
+    allocator,
     content::{Picture, natural, text},
     dmabuf::Origin,
 };
@@ -98,6 +99,15 @@ fn it_keeps_the_law_with_dmabufs_of_every_origin() {
             assert_eq!(verdict, Ok(()), "{origin:?}, {rate:?}");
         }
     }
+}
+
+#[test]
+fn a_running_encoder_allocates_nothing() {
+    if !present("a_running_encoder_allocates_nothing") {
+        return;
+    }
+    let frames = [0, 1, 2].map(|n| Origin::Udmabuf.frame(&natural(640, 368, n), 2560, 368).unwrap());
+    assert_eq!(allocator::count(&V4l2, &settings(640, 368, Rate::Quality(80)), &frames), 0);
 }
 
 #[test]

@@ -264,7 +264,8 @@ mod tests {
             component.component_selector = n as u8 + 1;
             (component.dc_table_selector, component.ac_table_selector) = (u8::from(n > 0), u8::from(n > 0));
         }
-        let header = jpeg::header(40, 20, 80);
+        let mut header = Vec::new();
+        jpeg::header(40, 20, 80, &mut header);
         Told { pic: Some(pic), quantisers: Some(quantisers), huffman: Some(huffman), scan: Some(scan), header }
     }
 

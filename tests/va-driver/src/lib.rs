@@ -7,7 +7,8 @@
 //! JPEG is coded by the tables that came with it.
 //!
 //! `SUMAC_VA` holds its switches, separated by commas: `no-lp`, `no-vpp`, `cqp` (no rate control of
-//! its own), `no-sync-buffer`, `slow` (5 ms per picture), `fail=N` (picture N, from 0, fails).
+//! its own), `no-sync-buffer`, `slow` (5 ms per picture), `fail=N` (picture N, from 0, fails), `null` (reads and
+//! codes nothing: every picture is the same bytes, for measuring what is around it).
 //! `SUMAC_VA_ACCOUNT` names a file to which each complaint and, at the end, the count of pictures
 //! and of pixel bytes read is appended.
 
