@@ -46,6 +46,11 @@ impl Fourcc {
     pub fn is_bgrx(self) -> bool {
         self == Self::XRGB8888 || self == Self::ARGB8888
     }
+
+    /// Whether pixels are the bytes R, G, B and one more.
+    pub fn is_rgbx(self) -> bool {
+        self == Self::XBGR8888 || self == Self::ABGR8888
+    }
 }
 
 /// The four letters of the code, as in `XR24`.

@@ -2,7 +2,10 @@
 use std::{
     fmt,
     os::fd::{AsFd, OwnedFd},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use crate::{FrameError, Rect};
@@ -20,6 +23,15 @@ pub const MAX_PLANES: usize = 4;
 pub const MOD_LINEAR: u64 = 0;
 /// `DRM_FORMAT_MOD_INVALID`: the layout is known to the driver alone.
 pub const MOD_INVALID: u64 = 0x00ff_ffff_ffff_ffff;
+
+/// See [`read_back_bytes`].
+static READ_BACK: AtomicU64 = AtomicU64::new(0);
+
+/// Pixel bytes that the processor has copied out of dmabufs in this process so far: 0 for as long as
+/// every frame went to a device or to a client as it was.
+pub fn read_back_bytes() -> u64 {
+    READ_BACK.load(Ordering::Relaxed)
+}
 
 /// One plane: a range of a dmabuf. Planes may share a dmabuf.
 #[derive(Clone, Debug)]
@@ -114,6 +126,19 @@ impl Dmabuf {
         &self.planes
     }
 
+    /// Whether [`read_back`](Self::read_back) can read such pictures at all.
+    ///
+    /// # Errors
+    /// [`FrameError::Unreadable`] unless the format is linear with 4 bytes per pixel in the order
+    /// B, G, R or R, G, B.
+    pub fn readable(&self) -> Result<(), FrameError> {
+        let Shape { fourcc, modifier, .. } = self.shape;
+        if (fourcc.is_bgrx() || fourcc.is_rgbx()) && modifier == MOD_LINEAR {
+            return Ok(());
+        }
+        Err(FrameError::Unreadable { format: fourcc.to_string(), modifier })
+    }
+
     /// Copies `region` out as BGRX, top row first, without padding, and replaces what `out` held.
     ///
     /// Each byte is read once, because graphics memory may be slow to read, and a copy cannot
@@ -121,13 +146,11 @@ impl Dmabuf {
     /// of a dmabuf.
     ///
     /// # Errors
-    /// [`FrameError::Unreadable`] unless the format is linear with 4 bytes per pixel in the order
-    /// B, G, R; [`FrameError::Region`]; [`FrameError::System`] when the kernel refuses.
+    /// What [`readable`](Self::readable) says; [`FrameError::Region`]; [`FrameError::System`] when the
+    /// kernel refuses.
     pub fn read_back(&self, region: Rect, out: &mut Vec<u8>) -> Result<(), FrameError> {
         let Shape { width, height, fourcc, modifier, y_inverted } = self.shape;
-        if !fourcc.is_bgrx() || modifier != MOD_LINEAR {
-            return Err(FrameError::Unreadable { format: fourcc.to_string(), modifier });
-        }
+        self.readable()?;
         if region.is_empty() || !(Rect { x: 0, y: 0, width, height }).contains(region) {
             return Err(FrameError::Region(region));
         }
@@ -144,8 +167,12 @@ impl Dmabuf {
             count: region.height as usize,
         };
         sys::read_rows(plane.fd.as_fd(), rows, out).map_err(|(call, errno)| FrameError::System { call, errno })?;
+        READ_BACK.fetch_add(out.len() as u64, Ordering::Relaxed);
         if y_inverted {
             flip(out, rows.row);
+        }
+        if fourcc.is_rgbx() {
+            out.chunks_exact_mut(4).for_each(|pixel| pixel.swap(0, 2));
         }
         Ok(())
     }
@@ -251,11 +278,20 @@ mod tests {
     }
 
     #[test]
-    fn only_linear_bgrx_is_read_back() {
+    fn red_and_blue_change_places() {
+        let plane = Plane { fd: memfd(&(0..16).collect::<Vec<u8>>()), offset: 0, stride: 8 };
+        let rgbx = Dmabuf::new(shape(2, 2, Fourcc::XBGR8888), &[plane]).unwrap();
+        let mut out = Vec::new();
+        rgbx.read_back(Rect { x: 0, y: 0, width: 2, height: 2 }, &mut out).unwrap();
+        assert_eq!(out, [2, 1, 0, 3, 6, 5, 4, 7, 10, 9, 8, 11, 14, 13, 12, 15]);
+    }
+
+    #[test]
+    fn only_linear_bgrx_and_rgbx_is_read_back() {
         let plane = Plane { fd: memfd(&[0; 64]), offset: 0, stride: 8 };
         let whole = Rect { x: 0, y: 0, width: 2, height: 2 };
         let tiled = Shape { modifier: MOD_INVALID, ..shape(2, 2, Fourcc::XRGB8888) };
-        for shape in [tiled, shape(2, 2, Fourcc::XBGR8888)] {
+        for shape in [tiled, shape(2, 2, Fourcc::from_bytes(*b"RX24"))] {
             let dmabuf = Dmabuf::new(shape, std::slice::from_ref(&plane)).unwrap();
             let error = dmabuf.read_back(whole, &mut Vec::new()).unwrap_err();
             assert!(matches!(error, FrameError::Unreadable { .. }), "{error}");

@@ -19,6 +19,9 @@ pub use jpeg::Jpeg;
 const NAME: &str = "software";
 
 /// MJPEG and H.264 on the processor; VP8 and VP9 where libvpx is installed.
+///
+/// A dmabuf is read back once per picture, also by the encoder of a part of it; one that only a
+/// device can read is refused when the encoder is opened or the frame submitted.
 #[derive(Debug)]
 pub struct Software;
 
@@ -42,6 +45,9 @@ impl Backend for Software {
 
     fn open(&self, want: &Settings, like: &Frame) -> Result<Box<dyn Encoder>, BackendError> {
         want.check(NAME, like)?;
+        if let Some(dmabuf) = like.dmabuf() {
+            dmabuf.readable()?;
+        }
         match want.codec {
             Codec::Mjpeg => Ok(Inline::boxed(want, mjpeg::Mjpeg::open(want)?)),
             Codec::H264 => Ok(Inline::boxed(want, h264::H264::open(want)?)),
@@ -57,7 +63,7 @@ fn offer(codec: Codec, profiles: &[&'static str], max: (u32, u32), rate: &[RateC
         codec,
         profiles: profiles.to_vec(),
         max,
-        formats: vec![Fourcc::XRGB8888, Fourcc::ARGB8888],
+        formats: vec![Fourcc::XRGB8888, Fourcc::ARGB8888, Fourcc::XBGR8888, Fourcc::ABGR8888],
         modifiers: vec![MOD_LINEAR],
         rate_control: rate.to_vec(),
         by,
@@ -117,6 +123,9 @@ impl<E: Encode> Encoder for Inline<E> {
         let why = match &self.lost {
             Some(error) => Some(Refusal::Failed(error.clone())),
             None if self.open.is_some() => Some(Refusal::Busy(1)),
+            None if frame.dmabuf().is_some_and(|dmabuf| dmabuf.readable().is_err()) => {
+                Some(Refusal::Unlike("the processor cannot read its format or modifier"))
+            }
             None => want.check(&frame, &self.settings).err(),
         };
         if let Some(why) = why {

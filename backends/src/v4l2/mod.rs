@@ -1,6 +1,10 @@
 //! Video4Linux stateful encoders (the kernel's `dev-encoder.rst`): `/dev/video` nodes that take
 //! pictures as dmabufs on their OUTPUT queue and give packets on their CAPTURE queue.
 //!
+//! A picture in memory is refused: an encoder for it does not open, and a frame does not get a
+//! ticket. To upload it would be the copy for whose sake this backend exists; the software encoders
+//! take it as it lies.
+//!
 //! No driver is known by name here; what differs between them is asked of each:
 //!
 //! | driver | what is different there | what is done about it |

@@ -11,6 +11,10 @@
 //! | drivers before 2.9 | no `vaSyncBuffer` | `vaSyncSurface` of the encoder's input |
 //! | decode-only drivers (NVIDIA's bridge) | no encoding entry point | `probe` says so |
 //!
+//! A picture in memory is refused: an encoder for it does not open, and a frame does not get a
+//! ticket. To upload it would be the copy for whose sake this backend exists; the software encoders
+//! take it as it lies.
+//!
 //! An encoder does its waiting in [`poll_completion`](crate::Encoder::poll_completion) and has one
 //! picture in flight: the lowest latency, and it stays on one thread, as libva wants.
 use std::{

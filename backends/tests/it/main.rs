@@ -11,6 +11,7 @@ mod content;
 mod decode;
 #[allow(unsafe_code, reason = "ioctls and mmap")]
 mod dmabuf;
+mod guard;
 mod software;
 mod vaapi;
 mod vicodec;

@@ -1,12 +1,15 @@
 //! The software encoders, decoded by FFmpeg.
 use sumac_backends::{
-    Backend, Chroma, Codec, Completion, EncodeRequest, Encoder, Frame, Packet, Rate, Rect, Settings, Tuning,
+    Backend, Chroma, Codec, Completion, Dmabuf, EncodeRequest, Encoder, Frame, Packet, Rate, Rect, Refusal, Settings,
+    Tuning,
+    dmabuf::{Fourcc, MOD_INVALID, MOD_LINEAR, Shape},
     software::Software,
 };
 
 use crate::{
     content::{BARS, Picture, bars, natural, text},
     decode,
+    dmabuf::memfd,
 };
 
 /// What is there: VP8 and VP9 only with libvpx.
@@ -120,5 +123,53 @@ fn a_part_of_a_frame_is_that_part() {
         let Some(Completion::Encoded(packet)) = encoder.poll_completion().unwrap() else { panic!("dropped") };
         let decoded = decode::decode(codec, &[packet], 160, 120);
         assert!(part.psnr(&decoded[0]) >= 34.0, "{codec}");
+    }
+}
+
+#[test]
+fn dmabufs_are_read_back_once_and_turned_upright() {
+    if !decode::available("dmabufs_are_read_back_once_and_turned_upright") {
+        return;
+    }
+    let picture = natural(320, 240, 0);
+    let turned: Vec<u8> = picture.pixels.chunks(320 * 4).rev().flatten().copied().collect();
+    let swapped: Vec<u8> = picture.pixels.chunks(4).flat_map(|p| [p[2], p[1], p[0], p[3]]).collect();
+    for (pixels, fourcc, y_inverted) in [
+        (picture.pixels.clone(), Fourcc::ARGB8888, false),
+        (turned, Fourcc::XRGB8888, true),
+        (swapped, Fourcc::XBGR8888, false),
+    ] {
+        let upright = memfd(&Picture { pixels, ..picture });
+        let dmabuf = upright.dmabuf().unwrap();
+        let shape = Shape { fourcc, y_inverted, ..dmabuf.shape() };
+        let frame = Frame::from_dmabuf(Dmabuf::new(shape, dmabuf.planes()).unwrap());
+        for codec in codecs() {
+            let packet = encode(&mut *open(codec, Rate::Quality(90), &frame), frame.clone());
+            let psnr = picture.psnr(&decode::decode(codec, &[packet], 320, 240)[0]);
+            assert!(psnr >= 34.0, "{codec} of {fourcc}: {psnr:.1} dB");
+        }
+    }
+}
+
+#[test]
+fn what_only_a_device_can_read_is_refused_before_a_ticket() {
+    let readable = memfd(&natural(64, 48, 0));
+    let dmabuf = readable.dmabuf().unwrap();
+    for (fourcc, modifier) in
+        [(Fourcc::XRGB8888, 0x0100_0000_0000_0002), (Fourcc::XRGB8888, MOD_INVALID), (Fourcc::P010, MOD_LINEAR)]
+    {
+        let (width, height) = if fourcc == Fourcc::P010 { (32, 16) } else { (64, 48) };
+        let shape = Shape { fourcc, modifier, width, height, y_inverted: false };
+        let planes = vec![dmabuf.planes()[0].clone(); if fourcc == Fourcc::P010 { 2 } else { 1 }];
+        let tiled = Frame::from_dmabuf(Dmabuf::new(shape, &planes).unwrap());
+        let tuning = Tuning::default();
+        let settings = Settings { codec: Codec::H264, width, height, chroma: Chroma::Yuv420, tuning, device: None };
+        let error = Software.open(&settings, &tiled).map(drop).unwrap_err();
+        assert!(error.to_string().starts_with("the processor cannot read"), "{error}");
+        let mut encoder = open(Codec::H264, Rate::Quality(80), &readable);
+        let region = readable.bounds();
+        let refused = encoder.submit(tiled.clone(), EncodeRequest { region, damage: region, keyframe: false, tag: 0 });
+        let refused = refused.unwrap_err();
+        assert!(matches!(refused.why, Refusal::Unlike(_)) && refused.frame.is_same(&tiled), "{refused}");
     }
 }

@@ -11,7 +11,9 @@ use std::{
 
 use sumac_backends::{
     Backend, BackendError, Chroma, Codec, Completion, Dmabuf, EncodeRequest, Encoder, Frame, Packet, Rate, RateControl,
-    Rect, Settings, Tuning, conformance, dmabuf::Shape, vaapi::Vaapi,
+    Rect, Settings, Tuning, conformance,
+    dmabuf::{Shape, read_back_bytes},
+    vaapi::Vaapi,
 };
 
 use crate::{
@@ -19,6 +21,7 @@ use crate::{
     content::{BARS, Picture, bars, natural, text},
     decode,
     dmabuf::Origin,
+    guard,
 };
 
 const NODE: &str = "/dev/dri/renderD128";
@@ -92,6 +95,8 @@ fn the_processor_reads_no_pixel() {
     let Some(account) = run("zero", "") else { return };
     // The driver, which stands for the device, has read each picture once: 12 of 320x240.
     assert!(account.contains(&format!("12 pictures, 0 complaints, {} pixel bytes", 12 * 320 * 240 * 4)), "{account}");
+    // When the driver reads nothing, nobody does: pictures pass where nothing can be mapped.
+    run("unmapped", "null");
 }
 
 #[test]
@@ -111,6 +116,7 @@ fn child() {
         Ok("broken") => broken(),
         Ok("lacking") => lacking(),
         Ok("zero") => zero(),
+        Ok("unmapped") => unmapped(),
         Ok("allocations") => allocations(),
         other => println!("SKIPPED: no case {other:?}"),
     }
@@ -270,6 +276,9 @@ fn lacking() {
     let frame = frame(&natural(160, 96, 0));
     let error = Vaapi.open(&settings(Codec::H264, 160, 96, Rate::Quality(90)), &frame).map(drop).unwrap_err();
     assert!(matches!(error, BackendError::Library { call: "vaCreateConfig", .. }), "{error}");
+    let memory = natural(160, 96, 0).frame();
+    let error = Vaapi.open(&settings(Codec::H264, 160, 96, Rate::Quality(90)), &memory).map(drop).unwrap_err();
+    assert_eq!(error.to_string(), "vaapi cannot encode a picture that is not in a dmabuf");
     let offers = Vaapi.probe().remove(0).encoders.unwrap();
     assert_eq!(offers[0].formats.iter().map(ToString::to_string).collect::<Vec<_>>(), ["NV12"]);
 }
@@ -279,5 +288,23 @@ fn zero() {
     let mut encoder = Vaapi.open(&settings(Codec::H264, 320, 240, Rate::Quality(90)), &frames[0]).unwrap();
     for n in 0..12 {
         encode(&mut *encoder, frames[n % 3].clone(), frames[0].bounds()).unwrap();
+    }
+    assert_eq!(read_back_bytes(), 0);
+}
+
+fn unmapped() {
+    let frames: Vec<_> = (0..3).map(|n| frame(&natural(320, 240, n))).collect();
+    for codec in CODECS {
+        let mut encoder = Vaapi.open(&settings(codec, 320, 240, Rate::Quality(90)), &frames[0]).unwrap();
+        let mut packets = Vec::with_capacity(16);
+        let mut encode = |packets: &mut Vec<Packet>| {
+            for frame in &frames {
+                packets.extend(encode(&mut *encoder, frame.clone(), frame.bounds()));
+            }
+        };
+        // The first pictures need memory.
+        encode(&mut packets);
+        guard::without_mappings(&frames[0], || (0..3).for_each(|_| encode(&mut packets)));
+        assert_eq!(packets.len(), 12, "{codec}");
     }
 }

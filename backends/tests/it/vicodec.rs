@@ -12,6 +12,7 @@ use crate::{
     allocator,
     content::{Picture, natural, text},
     dmabuf::Origin,
+    guard,
 };
 
 const ORIGINS: [Origin; 3] = [Origin::Udmabuf, Origin::Heap, Origin::Dumb("vgem")];
@@ -167,6 +168,40 @@ fn what_the_driver_cannot_take_is_said() {
     let memory = picture.frame();
     let error = V4l2.open(&settings(644, 363, Rate::Quality(80)), &memory).map(drop).unwrap_err();
     assert_eq!(error.to_string(), "v4l2 cannot encode a picture that is not in a dmabuf");
+}
+
+#[test]
+fn the_processor_reads_no_pixel() {
+    if !present("the_processor_reads_no_pixel") {
+        return;
+    }
+    // The guard is for a whole process.
+    let done = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "vicodec::child", "--include-ignored", "--nocapture"])
+        .env("SUMAC_V4L2_CASE", "unmapped")
+        .output()
+        .unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+}
+
+#[test]
+#[ignore = "the other half of the test above, which runs it with an environment"]
+fn child() {
+    if std::env::var("SUMAC_V4L2_CASE").as_deref() != Ok("unmapped") {
+        println!("SKIPPED: no case");
+        return;
+    }
+    let pictures = [0, 1, 2].map(|n| natural(640, 368, n));
+    let frames = pictures.each_ref().map(|p| Origin::Udmabuf.frame(p, 2560, 368).unwrap());
+    let mut encoder = open(&settings(640, 368, Tuning::default().rate), &frames[0]);
+    let mut packets = Vec::with_capacity(16);
+    let mut round = || packets.extend(frames.iter().map(|frame| encode(&mut *encoder, frame.clone(), false)));
+    // The first pictures need memory.
+    (0..2).for_each(|_| round());
+    guard::without_mappings(&frames[0], || (0..2).for_each(|_| round()));
+    let Some(decoded) = decode(&packets, 640, 368) else { return };
+    let shown = pictures.iter().cycle().zip(&decoded).map(|(a, b)| a.psnr(b)).fold(f64::INFINITY, f64::min);
+    assert!(decoded.len() >= 11 && shown >= 34.0, "{} pictures, {shown:.1} dB", decoded.len());
 }
 
 #[test]
