@@ -2,12 +2,13 @@
  * The C server of the side-by-side benches: the smallest application of libspice-server that shows the
  * pictures of a file of BGRX rows: the first one, or all of them over and over as a film.
  *
- *   c-server PORT FILE WIDTH HEIGHT [PICTURES-A-SECOND CODECS]
+ *   c-server ADDRESS PORT FILE WIDTH HEIGHT [PICTURES-A-SECOND STREAMING CODECS]
  *
- * CODECS is what spice_server_set_video_codecs takes, such as "spice:mjpeg". A film's pictures carry
- * the stamp that `sumac --source frames --stamp` writes, and are offered on a fixed schedule by a
- * thread named "source"; one that finds no free place is left out. Prints "ready" when it listens;
- * ends on SIGTERM, or by itself after two minutes.
+ * STREAMING is off, all or filter; CODECS is what spice_server_set_video_codecs takes, such as
+ * "spice:mjpeg". A film's pictures carry the stamp that `sumac --source frames --stamp` writes, and
+ * are offered on a fixed schedule by a thread named "source"; one that finds no free place is left
+ * out. What is drawn is the stamp and the box around all that changed, as a guest would. Prints
+ * "ready" when it listens; ends on SIGTERM, or by itself after two minutes.
  */
 #define _GNU_SOURCE
 #include <pthread.h>
@@ -109,8 +110,8 @@ static SpiceCoreInterface core = {
     .channel_event = channel_event,
 };
 
-/* Pictures that the server may hold at once. */
-enum { PLACES = 8 };
+/* Drawings that the server may hold at once: it keeps those that are still visible. */
+enum { PLACES = 512 };
 
 /* A picture and the command that draws it. */
 static struct place {
@@ -152,8 +153,10 @@ static int get_command(QXLInstance *qxl, QXLCommandExt *command)
 
 static void release_resource(QXLInstance *qxl, struct QXLReleaseInfoExt info)
 {
+    struct place *place = &places[info.info->id];
+    free(place->pixels);
     g_mutex_lock(&lock);
-    places[info.info->id].taken = FALSE;
+    place->taken = FALSE;
     g_mutex_unlock(&lock);
 }
 
@@ -203,33 +206,43 @@ static struct place *free_place(void)
     return found;
 }
 
-/* Draws the picture that lies in the place. */
-static void draw(struct place *place)
+/* Draws a part of the picture, from a copy in a free place; FALSE when there is none. */
+static gboolean draw(const char *picture, QXLRect part)
 {
     static uint32_t number;
+    struct place *place = free_place();
+    int columns = part.right - part.left, rows = part.bottom - part.top;
+    if (!place) {
+        spice_qxl_oom(&qxl); /* it then draws and lets go */
+        return FALSE;
+    }
+    place->pixels = malloc((size_t)columns * rows * 4);
+    for (int y = 0; y < rows; y++)
+        memcpy(place->pixels + y * columns * 4, picture + ((part.top + y) * width + part.left) * 4, columns * 4);
     QXLDrawable *drawable = &place->drawable;
     QXLImage *image = &place->image;
     memset(drawable, 0, sizeof *drawable);
     drawable->release_info.id = place - places;
-    drawable->bbox = (QXLRect){ .right = width, .bottom = height };
+    drawable->bbox = part;
     drawable->effect = QXL_EFFECT_OPAQUE;
     drawable->type = QXL_DRAW_COPY;
     memset(drawable->surfaces_dest, -1, sizeof drawable->surfaces_dest);
     drawable->u.copy.rop_descriptor = SPICE_ROPD_OP_PUT;
     drawable->u.copy.src_bitmap = (uintptr_t)image;
-    drawable->u.copy.src_area = drawable->bbox;
+    drawable->u.copy.src_area = (QXLRect){ .right = columns, .bottom = rows };
     QXL_SET_IMAGE_ID(image, QXL_IMAGE_GROUP_DEVICE, ++number);
     image->descriptor.type = SPICE_IMAGE_TYPE_BITMAP;
-    image->descriptor.width = image->bitmap.x = width;
-    image->descriptor.height = image->bitmap.y = height;
+    image->descriptor.width = image->bitmap.x = columns;
+    image->descriptor.height = image->bitmap.y = rows;
     image->bitmap.flags = QXL_BITMAP_DIRECT | QXL_BITMAP_TOP_DOWN;
-    image->bitmap.stride = width * 4;
+    image->bitmap.stride = columns * 4;
     image->bitmap.data = (uintptr_t)place->pixels;
     image->bitmap.format = SPICE_BITMAP_FMT_32BIT;
     g_mutex_lock(&lock);
     g_queue_push_tail(&drawn, place);
     g_mutex_unlock(&lock);
     spice_qxl_wakeup(&qxl);
+    return TRUE;
 }
 
 /* 16 by 5 blocks of 16x16 pixels, one bit each: 0xA5, number, microseconds, exclusive or. */
@@ -251,24 +264,54 @@ static void stamp(char *pixels, uint32_t number)
 }
 
 struct film {
-    char *pictures;
+    const char *pictures;
     int count, rate;
 };
 
+/* The box around what differs; empty when nothing does. */
+static QXLRect changes(const char *before, const char *after)
+{
+    QXLRect box = { .top = height, .left = width };
+    for (int y = 0; y < height; y++) {
+        const uint32_t *a = (const uint32_t *)before + y * width, *b = (const uint32_t *)after + y * width;
+        int left = 0, right = width;
+        if (memcmp(a, b, width * 4) == 0)
+            continue;
+        while (a[left] == b[left])
+            left++;
+        while (a[right - 1] == b[right - 1])
+            right--;
+        box.top = MIN(box.top, y);
+        box.bottom = y + 1;
+        box.left = MIN(box.left, left);
+        box.right = MAX(box.right, right);
+    }
+    return box;
+}
+
 static void *play(void *data)
 {
-    struct film *film = data;
-    struct timespec next;
+    const struct film *film = data;
+    const QXLRect whole = { .right = width, .bottom = height }, stamped = { .right = 256, .bottom = 80 };
     size_t size = (size_t)width * height * 4;
+    char *picture = malloc(size), *shown = calloc(1, size);
+    struct timespec next;
     pthread_setname_np(pthread_self(), "source");
     clock_gettime(CLOCK_MONOTONIC, &next);
     for (uint32_t number = 0;; number++) {
-        struct place *place = free_place();
-        if (place) {
-            memcpy(place->pixels, film->pictures + number % film->count * size, size);
-            stamp(place->pixels, number);
-            draw(place);
-        }
+        memcpy(picture, film->pictures + number % film->count * size, size);
+        QXLRect box = changes(shown, picture);
+        gboolean apart = box.bottom > box.top && (box.top >= 80 || box.left >= 256);
+        gboolean done = TRUE;
+        stamp(picture, number);
+        if (number == 0)
+            done = draw(picture, whole);
+        else if (apart || box.bottom <= box.top)
+            done = draw(picture, stamped) && (!apart || draw(picture, box));
+        else
+            done = draw(picture, (QXLRect){ .right = MAX(box.right, 256), .bottom = MAX(box.bottom, 80) });
+        if (done)
+            memcpy(shown, film->pictures + number % film->count * size, size);
         next.tv_nsec += 1000000000 / film->rate;
         next.tv_sec += next.tv_nsec / 1000000000;
         next.tv_nsec %= 1000000000;
@@ -279,46 +322,46 @@ static void *play(void *data)
 
 static void show(struct film *film)
 {
-    size_t size = (size_t)width * height * 4;
     pthread_t thread;
     create_surface();
-    for (int n = 0; n < PLACES; n++)
-        places[n].pixels = malloc(size);
-    if (film->rate) {
+    if (film->rate)
         pthread_create(&thread, NULL, play, film);
-        return;
-    }
-    struct place *place = free_place();
-    memcpy(place->pixels, film->pictures, size);
-    draw(place);
+    else
+        draw(film->pictures, (QXLRect){ .right = width, .bottom = height });
+}
+
+static int streaming(const char *word)
+{
+    return g_str_equal(word, "off") ? SPICE_STREAM_VIDEO_OFF
+         : g_str_equal(word, "all") ? SPICE_STREAM_VIDEO_ALL : SPICE_STREAM_VIDEO_FILTER;
 }
 
 int main(int argc, char **argv)
 {
     gsize length, size = 0;
     GError *error = NULL;
-    GMappedFile *file = argc == 5 || argc == 7 ? g_mapped_file_new(argv[2], FALSE, &error) : NULL;
+    GMappedFile *file = argc == 6 || argc == 9 ? g_mapped_file_new(argv[3], FALSE, &error) : NULL;
     if (file) {
-        width = atoi(argv[3]);
-        height = atoi(argv[4]);
+        width = atoi(argv[4]);
+        height = atoi(argv[5]);
         size = (gsize)4 * width * height;
     }
     if (!file || !size || (length = g_mapped_file_get_length(file)) % size || !length) {
-        fprintf(stderr, "usage: c-server PORT FILE WIDTH HEIGHT [PICTURES-A-SECOND CODECS]: %s\n",
+        fprintf(stderr, "usage: c-server ADDRESS PORT FILE WIDTH HEIGHT [PICTURES-A-SECOND STREAMING CODECS]: %s\n",
                 error ? error->message : "FILE must hold whole pictures of that size");
         return 2;
     }
-    struct film film = { g_mapped_file_get_contents(file), length / size, argc == 7 ? atoi(argv[5]) : 0 };
+    struct film film = { g_mapped_file_get_contents(file), length / size, argc == 9 ? atoi(argv[6]) : 0 };
     alarm(120);
     GMainLoop *loop = g_main_loop_new(NULL, FALSE);
     SpiceServer *server = spice_server_new();
-    spice_server_set_addr(server, "127.0.0.1", 0);
-    spice_server_set_port(server, atoi(argv[1]));
+    spice_server_set_addr(server, argv[1], 0);
+    spice_server_set_port(server, atoi(argv[2]));
     spice_server_set_noauth(server);
     if (film.rate) {
-        spice_server_set_streaming_video(server, SPICE_STREAM_VIDEO_ALL);
-        if (spice_server_set_video_codecs(server, argv[6]) != 0) {
-            fprintf(stderr, "libspice-server does not have the codecs %s\n", argv[6]);
+        spice_server_set_streaming_video(server, streaming(argv[7]));
+        if (spice_server_set_video_codecs(server, argv[8]) != 0) {
+            fprintf(stderr, "libspice-server does not have the codecs %s\n", argv[8]);
             return 2;
         }
     }

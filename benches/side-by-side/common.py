@@ -1,0 +1,126 @@
+"""What the side-by-side benches share: building, films, servers, and one client's look at a film."""
+import json
+import os
+import pathlib
+import shutil
+import socket
+import subprocess
+import sys
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+PYTHON = "/usr/bin/python3"  # the one that Debian's GObject introspection is installed for
+WIDTH, HEIGHT = 1280, 720
+GSTREAMER = {"mjpeg": "spice:mjpeg", "h264": "gstreamer:h264", "vp8": "gstreamer:vp8"}
+TICK = os.sysconf("SC_CLK_TCK")
+# A client's start, and libspice-server's first second, are not what is measured.
+WARM_UP = 3
+
+
+def skip(reason):
+    print(f"SKIPPED: {pathlib.Path(sys.argv[0]).name} needs {reason}")
+    sys.exit(0)
+
+
+class Bench:
+    """The two servers, ready to start, and a folder for what they need."""
+
+    def __init__(self, folder):
+        self.folder = pathlib.Path(folder)
+        if subprocess.run(["pkg-config", "--exists", "spice-server", "glib-2.0"]).returncode:
+            skip("libspice-server-dev")
+        gi = 'import gi; gi.require_version("SpiceClientGLib", "2.0")'
+        if subprocess.run([PYTHON, "-c", gi], stderr=subprocess.DEVNULL).returncode:
+            skip("python3-gi and gir1.2-spiceclientglib-2.0")
+        flags = subprocess.check_output(["pkg-config", "--cflags", "--libs", "spice-server", "glib-2.0"], text=True)
+        self.c_server = self.folder / "c-server"
+        subprocess.run(["cc", "-O2", "-o", self.c_server, HERE / "c-server.c", *flags.split()], check=True)
+        cargo = ["cargo", "build", "--release", "-q", "-p", "sumac", "-p", "sumac-benches", "--bins"]
+        subprocess.run(cargo, cwd=ROOT, check=True)
+        metadata = subprocess.check_output(["cargo", "metadata", "--format-version", "1", "--no-deps"], cwd=ROOT)
+        self.built = pathlib.Path(json.loads(metadata)["target_directory"]) / "release"
+
+    def film(self, kind, count):
+        """A film of that kind; see benches/src/bin/films.rs."""
+        path = self.folder / f"{kind}.bgrx"
+        if not path.exists():
+            subprocess.run([self.built / "films", kind, str(count), path], check=True)
+        return path
+
+    def theirs(self, address, port, film, rate, streaming, codecs):
+        shape = [film, str(WIDTH), str(HEIGHT), str(rate), streaming]
+        return [self.c_server, address, str(port), *shape, ";".join(GSTREAMER[codec] for codec in codecs)]
+
+    def ours(self, address, port, film, rate, streaming, codecs):
+        return [
+            *[self.built / "sumac", "--addr", address, "--port", str(port), "--vv", "none", "--disable-ticketing"],
+            *["--source", "frames", "--frames", film, "--size", f"{WIDTH}x{HEIGHT}", "--rate", str(rate), "--stamp"],
+            *["--streaming-video", streaming, "--video-codecs", ",".join(codecs)],
+        ]
+
+    def servers(self):
+        """By name, in the order in which they take turns."""
+        return {"libspice-server": self.theirs, "sumac": self.ours}
+
+    def start(self, command, inside=()):
+        return Server([*inside, *command], self.folder / "server.log")
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def namespace(name):
+    """What stands before a command that runs in this network namespace."""
+    return ["nsenter", f"--net=/run/netns/{name}"]
+
+
+def need(program, package):
+    if not shutil.which(program):
+        skip(package)
+
+
+class Server:
+    """A running server that counts what it costs."""
+
+    def __init__(self, command, log):
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=open(log, "w"))
+        if not self.process.stdout.readline().startswith(b"ready"):
+            self.stop()
+            raise RuntimeError(f"{command[0]} does not start: {log.read_text()[-500:]}")
+
+    def cpu(self):
+        """Seconds of processor time of all threads but the source's."""
+        total = 0
+        for task in pathlib.Path(f"/proc/{self.process.pid}/task").iterdir():
+            name, fields = task.joinpath("stat").read_text().rsplit(")", 1)
+            if not name.endswith("source"):
+                total += sum(int(n) for n in fields.split()[11:13])
+        return total / TICK
+
+    def stop(self):
+        self.process.kill()
+        self.process.wait()
+
+
+def watch(server, uri, seconds, inside=()):
+    """One client watches for so long: pictures a second, milliseconds, and what each picture cost."""
+    client = [*inside, PYTHON, HERE / "watch-video.py", uri, str(WARM_UP), str(seconds)]
+    client = subprocess.Popen(client, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    time.sleep(WARM_UP)
+    before = server.cpu()
+    time.sleep(seconds)
+    cost = server.cpu() - before
+    seen = json.loads(client.communicate(timeout=30)[0])
+    ms = sorted(seen["ms"]) or [float("nan")]
+    frames = max(seen["frames"], 1)
+    return {
+        "fps": seen["frames"] / seen["seconds"],
+        "p50": ms[len(ms) // 2],
+        "p99": ms[len(ms) * 99 // 100],
+        "cpu": cost * 1000 / frames,
+        "kB": seen["bytes"] / frames / 1000,
+    }
