@@ -76,8 +76,9 @@ impl FromStr for EncoderName {
     type Err = BadEncoderName;
 
     fn from_str(text: &str) -> Result<Self, BadEncoderName> {
-        let (backend, codec) = text.split_once(':').ok_or_else(|| BadEncoderName::Form(text.to_owned()))?;
-        Ok(Self { backend: backend.to_owned(), codec: codec.parse()? })
+        let (name, codec) = text.split_once(':').ok_or_else(|| BadEncoderName::Form(text.to_owned()))?;
+        let backend = backend(name).ok_or_else(|| BadEncoderName::Backend(name.to_owned()))?.name();
+        Ok(Self { backend: backend.to_owned(), codec: codec.parse::<Codec>()? })
     }
 }
 
@@ -88,9 +89,18 @@ pub enum BadEncoderName {
     /// No colon in it.
     #[error("{0:?} is not of the form BACKEND:CODEC")]
     Form(String),
+    /// No backend has this name.
+    #[error("no backend is named {:?}; there are {}", .0, names())]
+    Backend(String),
     /// The codec is not one.
     #[error(transparent)]
     Codec(#[from] UnknownCodec),
+}
+
+/// The names of all backends, for a message.
+fn names() -> String {
+    let names: Vec<_> = backends().iter().map(|backend| backend.name()).collect();
+    names.join(", ")
 }
 
 #[cfg(test)]
@@ -120,7 +130,11 @@ mod tests {
     }
 
     fn names(codec: Codec, size: u32, named: &str) -> Vec<&'static str> {
-        let named: Vec<EncoderName> = named.split(',').filter(|n| !n.is_empty()).map(|n| n.parse().unwrap()).collect();
+        let name = |text: &str| {
+            let (backend, codec) = text.split_once(':').unwrap();
+            EncoderName { backend: backend.into(), codec: codec.parse().unwrap() }
+        };
+        let named: Vec<EncoderName> = named.split(',').filter(|n| !n.is_empty()).map(name).collect();
         candidates(&reports(), codec, (size, size), &named).iter().map(|c| c.backend).collect()
     }
 
@@ -145,6 +159,9 @@ mod tests {
         let error = |text: &str| text.parse::<EncoderName>().unwrap_err().to_string();
         assert_eq!(error("h264"), "\"h264\" is not of the form BACKEND:CODEC");
         assert_eq!(error("vaapi:h265x"), "no codec is named \"h265x\"");
+        assert_eq!(error("nvenc:h264"), "no backend is named \"nvenc\"; there are vaapi, v4l2, software");
+        let good = EncoderName { backend: "vaapi".into(), codec: Codec::Hevc };
+        assert_eq!("vaapi:h265".parse(), Ok(good));
     }
 
     #[test]

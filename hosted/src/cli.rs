@@ -7,8 +7,8 @@ use std::str::FromStr;
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use sumac::config::{
-    Config, Frames, ImageCompression, Name, SourceChoice, StreamingVideo, Ticketing, UnixAddress, Uuid, ValueError,
-    VideoCodecs, apply_spice_options, parse_size,
+    Config, EncoderName, Frames, ImageCompression, Name, SourceChoice, StreamingVideo, Ticketing, UnixAddress, Uuid,
+    ValueError, VideoCodecs, apply_spice_options, parse_encoder, parse_size,
 };
 use sumac::source::Size;
 
@@ -142,6 +142,12 @@ struct PictureArgs {
     /// Codecs, the most wanted first: h264,mjpeg or gstreamer:h264;spice:mjpeg [default: all].
     #[arg(long, value_name = "LIST")]
     video_codecs: Option<VideoCodecs>,
+    /// Which backends may encode a codec, such as vaapi:h264,software:mjpeg [default: any, devices first].
+    #[arg(long, value_name = "BACKEND:CODEC,…", value_delimiter = ',', value_parser = parse_encoder)]
+    encoder: Vec<EncoderName>,
+    /// The only graphics device to encode on, such as /dev/dri/renderD128 [default: any].
+    #[arg(long, value_name = "PATH")]
+    rendernode: Option<PathBuf>,
 }
 
 #[derive(Args)]
@@ -254,6 +260,8 @@ impl PictureArgs {
         if let Some(codecs) = self.video_codecs {
             config.video_codecs = codecs;
         }
+        config.encoders = self.encoder;
+        config.rendernode = self.rendernode.or(config.rendernode.take());
     }
 }
 
@@ -361,6 +369,23 @@ mod tests {
     }
 
     #[test]
+    fn who_encodes_it() {
+        let config_of = |line: &str| {
+            let config = config(line);
+            let names = config.encoders.iter().map(|name| format!("{}:{}", name.backend, name.codec));
+            (names.collect::<Vec<_>>().join(" "), config.rendernode)
+        };
+        let some = |node: &str| Some(PathBuf::from(node));
+        assert_eq!(config_of("sumac"), (String::new(), None));
+        assert_eq!(
+            config_of("sumac --encoder vaapi:h264,software:mjpeg --rendernode /dev/dri/renderD129"),
+            ("vaapi:h264 software:mjpeg".into(), some("/dev/dri/renderD129"))
+        );
+        assert_eq!(config_of("sumac --spice gl=on,rendernode=a"), (String::new(), some("a")));
+        assert_eq!(config_of("sumac --spice rendernode=a --rendernode b").1, some("b"));
+    }
+
+    #[test]
     fn what_it_prints() {
         let config = config("sumac --stats --write-ref a.png");
         assert_eq!((config.stats, config.write_ref), (true, Some("a.png".into())));
@@ -384,6 +409,10 @@ mod tests {
             ("sumac --source x", "error: invalid value 'x' for '--source <SOURCE>': 'x' is not one of test-desktop"),
             ("sumac --auth-rate maybe", "error: invalid value 'maybe' for '--auth-rate <on|off>': 'maybe' is not on"),
             ("sumac --video-codecs av2", "error: invalid value 'av2' for '--video-codecs <LIST>': 'av2' is not a"),
+            (
+                "sumac --encoder nvenc:h264",
+                "error: invalid value 'nvenc:h264' for '--encoder <BACKEND:CODEC,…>': 'nvenc:h264'",
+            ),
             ("sumac --image-compression quic", "error: invalid value 'quic' for '--image-compression <WORD>': 'quic'"),
             ("sumac --password-file p --disable-ticketing", "error: the argument '--password-file <FILE>' cannot be"),
             ("sumac --uuid 1", "error: invalid value '1' for '--uuid <UUID>': '1' is not a UUID like"),

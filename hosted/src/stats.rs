@@ -39,7 +39,7 @@ pub struct Ready {
     pub unix: Option<UnixAddress>,
     /// Size of the first picture.
     pub size: Size,
-    /// Codecs that may be used.
+    /// Codecs that can be encoded here, the most wanted first.
     pub codecs: VideoCodecs,
 }
 
@@ -215,7 +215,7 @@ mod tests {
             tcp: vec!["127.0.0.1:5900".parse().unwrap(), "[::1]:5900".parse().unwrap()],
             unix: None,
             size: Size { width: 1280, height: 720 },
-            codecs: VideoCodecs::default(),
+            codecs: "mjpeg,h264".parse().unwrap(),
         }
     }
 

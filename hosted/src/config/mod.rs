@@ -7,7 +7,10 @@ use std::path::PathBuf;
 
 pub use listen::{DEFAULT_ADDR, DEFAULT_PORT, Family, Listen, UnixAddress};
 pub use spice_option::{OptionError, apply_spice_options};
-pub use words::{ImageCompression, Name, StreamingVideo, Uuid, ValueError, VideoCodec, VideoCodecs, parse_size};
+pub use sumac_backends::registry::EncoderName;
+pub use words::{
+    ImageCompression, Name, StreamingVideo, Uuid, ValueError, VideoCodec, VideoCodecs, parse_encoder, parse_size,
+};
 
 use crate::auth::Password;
 use crate::source::Size;
@@ -48,8 +51,13 @@ pub struct Config {
     pub image_compression: ImageCompression,
     /// Which regions become video streams. Default: those that look like video.
     pub streaming_video: StreamingVideo,
-    /// Codecs for those, the most wanted first. Default: all that this build has.
+    /// Codecs for those, the most wanted first. Default: all.
     pub video_codecs: VideoCodecs,
+    /// Which backends may encode a codec, the most wanted first; a codec that is not named here may
+    /// be encoded by any. Default: none is named.
+    pub encoders: Vec<EncoderName>,
+    /// The only graphics device to encode on, as its render node. Default: any.
+    pub rendernode: Option<PathBuf>,
     /// Whether a line of figures is printed every second. Default: no.
     pub stats: bool,
 }
@@ -111,6 +119,8 @@ impl Default for Config {
             image_compression: ImageCompression::Auto,
             streaming_video: StreamingVideo::Filter,
             video_codecs: VideoCodecs::default(),
+            encoders: Vec::new(),
+            rendernode: None,
             stats: false,
         }
     }

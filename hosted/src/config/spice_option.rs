@@ -16,11 +16,13 @@ use crate::auth::{Password, PasswordError};
 const SERVED: &[&str] = &[
     "addr",
     "disable-ticketing",
+    "gl",
     "image-compression",
     "ipv4",
     "ipv6",
     "password",
     "port",
+    "rendernode",
     "seamless-migration",
     "streaming-video",
     "unix",
@@ -32,13 +34,11 @@ const UNSERVED: &[(&str, Option<&str>)] = &[
     ("agent-mouse", None),
     ("disable-agent-file-xfer", Some("on")),
     ("disable-copy-paste", Some("on")),
-    ("gl", Some("off")),
     ("jpeg-wan-compression", Some("never")),
     ("max-refresh-rate", None),
     ("password-secret", None),
     ("plaintext-channel", None),
     ("playback-compression", Some("off")),
-    ("rendernode", None),
     ("sasl", Some("off")),
     ("tls-channel", None),
     ("tls-ciphers", None),
@@ -112,6 +112,7 @@ struct Wanted {
     image_compression: Option<super::ImageCompression>,
     streaming_video: Option<super::StreamingVideo>,
     video_codecs: Option<super::VideoCodecs>,
+    rendernode: Option<String>,
 }
 
 impl Wanted {
@@ -127,6 +128,9 @@ impl Wanted {
             "image-compression" => self.image_compression = Some(parsed(word, value)?),
             "streaming-video" => self.streaming_video = Some(parsed(word, value)?),
             "video-codecs" | "video-codec" => self.video_codecs = Some(parsed(word, value)?),
+            "rendernode" => self.rendernode = Some(text(word, value)?),
+            // Whether the pictures are drawn by GL is for their source to say.
+            "gl" => drop(boolean(word, value)?),
             // libvirt always writes it. It says what to try when a virtual machine moves, and none does here.
             "seamless-migration" => drop(boolean(word, value)?),
             _ => return unserved(word, value.as_deref()),
@@ -156,6 +160,9 @@ impl Wanted {
         config.streaming_video = self.streaming_video.unwrap_or(config.streaming_video);
         if let Some(codecs) = self.video_codecs {
             config.video_codecs = codecs;
+        }
+        if let Some(node) = self.rendernode {
+            config.rendernode = Some(node.into());
         }
         Ok(())
     }
@@ -301,7 +308,7 @@ mod tests {
             ("disable-ticketing=yes", "disable-ticketing: 'yes' is not on or off".into()),
             ("streaming-video=on", "streaming-video: 'on' is not one of off, all, filter".into()),
             ("tls-port=5901", not_built("tls-port")),
-            ("gl=on", not_built("gl")),
+            ("gl=yes", "gl: 'yes' is not on or off".to_owned()),
             ("sasl", not_built("sasl")),
             ("seamless-migration=2", "seamless-migration: '2' is not on or off".into()),
         ] {

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use sumac_backends::registry::EncoderName;
+
 use crate::source::Size;
 
 /// The largest picture, in pixels each way: 256 MiB as BGRX.
@@ -69,7 +71,10 @@ pub enum VideoCodec {
     H265,
 }
 
-/// Codecs in the order of preference: at least one, each once, all of them in this build.
+/// Codecs in the order of preference: at least one, each once.
+///
+/// The default has all of them, and leaves their order to what is found: those that a device
+/// encodes come first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VideoCodecs(Vec<VideoCodec>);
 
@@ -117,12 +122,10 @@ impl FromStr for StreamingVideo {
 }
 
 impl VideoCodec {
-    /// The codecs that this build can encode, the most wanted first.
-    pub const BUILT: &[Self] = &[Self::Mjpeg, Self::H264];
-
-    /// Every codec with its word.
+    /// Every codec with its word. Where the processor encodes, this is the order of preference: what
+    /// costs it least.
     const WORDS: [(Self, &str); 5] =
-        [(Self::Mjpeg, "mjpeg"), (Self::Vp8, "vp8"), (Self::H264, "h264"), (Self::Vp9, "vp9"), (Self::H265, "h265")];
+        [(Self::Mjpeg, "mjpeg"), (Self::H264, "h264"), (Self::Vp8, "vp8"), (Self::Vp9, "vp9"), (Self::H265, "h265")];
 
     /// Its word in options.
     pub fn name(self) -> &'static str {
@@ -140,17 +143,29 @@ impl VideoCodecs {
         &self.0
     }
 
-    /// Reads `codec,codec` or QEMU's `encoder:codec;encoder:codec`, or `auto` for all of `built`.
-    fn parse(text: &str, built: &[VideoCodec]) -> Result<Self, ValueError> {
+    /// Those that can be encoded here, which may be none.
+    pub(crate) fn of(found: Vec<VideoCodec>) -> Self {
+        Self(found)
+    }
+}
+
+impl Default for VideoCodecs {
+    fn default() -> Self {
+        Self(VideoCodec::WORDS.map(|(codec, _)| codec).into())
+    }
+}
+
+impl FromStr for VideoCodecs {
+    type Err = ValueError;
+
+    /// Reads `codec,codec` or QEMU's `encoder:codec;encoder:codec`, or `auto` for the default.
+    fn from_str(text: &str) -> Result<Self, ValueError> {
         if text == "auto" {
-            return Ok(Self(built.to_vec()));
+            return Ok(Self::default());
         }
         let mut codecs = Vec::new();
         for item in text.split([',', ';']) {
             let codec = parse_codec(item)?;
-            if !built.contains(&codec) {
-                return Err(not_built(item, list(built.iter().map(|codec| codec.name()))));
-            }
             if !codecs.contains(&codec) {
                 codecs.push(codec);
             }
@@ -159,23 +174,10 @@ impl VideoCodecs {
     }
 }
 
-impl Default for VideoCodecs {
-    fn default() -> Self {
-        Self(VideoCodec::BUILT.to_vec())
-    }
-}
-
-impl FromStr for VideoCodecs {
-    type Err = ValueError;
-
-    fn from_str(text: &str) -> Result<Self, ValueError> {
-        Self::parse(text, VideoCodec::BUILT)
-    }
-}
-
 impl fmt::Display for VideoCodecs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&list(self.0.iter().map(|codec| codec.name())))
+        let words = if self.0.is_empty() { "-".to_owned() } else { list(self.0.iter().map(|codec| codec.name())) };
+        f.write_str(&words)
     }
 }
 
@@ -215,6 +217,18 @@ impl FromStr for Uuid {
         let expected = "a UUID like 123e4567-e89b-12d3-a456-426614174000";
         value.map(|value| Self(value.to_be_bytes())).ok_or_else(|| invalid(text, expected))
     }
+}
+
+/// Reads the name of an encoder, as in `vaapi:h264`.
+pub fn parse_encoder(text: &str) -> Result<EncoderName, ValueError> {
+    let name: EncoderName = text.parse().map_err(|error: sumac_backends::registry::BadEncoderName| {
+        invalid(text, format!("an encoder such as software:mjpeg: {error}"))
+    })?;
+    if VideoCodec::WORDS.iter().all(|(_, word)| word.parse() != Ok(name.codec)) {
+        let words = list(VideoCodec::WORDS.iter().map(|(_, word)| *word));
+        return Err(invalid(text, format!("an encoder of a codec that clients know: {words}")));
+    }
+    Ok(name)
 }
 
 /// One item of a codec list. In QEMU's form the encoder is checked and otherwise ignored: which
@@ -274,26 +288,40 @@ mod tests {
 
     #[test]
     fn codec_lists() {
-        let built = [VideoCodec::H264, VideoCodec::Mjpeg];
         for (text, wanted) in [
             ("mjpeg", &[VideoCodec::Mjpeg][..]),
-            ("h264,mjpeg", &built),
-            ("auto", &built),
+            ("h264,mjpeg", &[VideoCodec::H264, VideoCodec::Mjpeg]),
+            ("vp9,h265,vp8", &[VideoCodec::Vp9, VideoCodec::H265, VideoCodec::Vp8]),
+            ("auto", VideoCodecs::default().as_slice()),
             ("spice:mjpeg", &[VideoCodec::Mjpeg]),
             ("spice:mjpeg;gstreamer:h264", &[VideoCodec::Mjpeg, VideoCodec::H264]),
             ("gstreamer:mjpeg;spice:mjpeg", &[VideoCodec::Mjpeg]),
         ] {
-            assert_eq!(VideoCodecs::parse(text, &built).map(|list| list.0), Ok(wanted.to_vec()), "{text}");
+            assert_eq!(text.parse::<VideoCodecs>().map(|list| list.0), Ok(wanted.to_vec()), "{text}");
         }
     }
 
     #[test]
     fn bad_codec_lists() {
-        let error = |text: &str| VideoCodecs::parse(text, &[VideoCodec::Mjpeg]).unwrap_err().to_string();
-        assert_eq!(error("vp8,mjpeg"), "'vp8' is not in this build yet; it has mjpeg");
-        assert_eq!(error("gstreamer:vp9"), "'gstreamer:vp9' is not in this build yet; it has mjpeg");
+        let error = |text: &str| text.parse::<VideoCodecs>().unwrap_err().to_string();
         for bad in ["", "mjpeg,", "av2", "spice:h264", "ffmpeg:mjpeg", "spice:"] {
             assert!(error(bad).ends_with("is not a codec such as mjpeg, h264, spice:mjpeg, gstreamer:h264"), "{bad}");
+        }
+    }
+
+    #[test]
+    fn encoders_are_named_by_backend_and_codec() {
+        let name = |backend: &str, codec| EncoderName { backend: backend.into(), codec };
+        assert_eq!(parse_encoder("vaapi:h264"), Ok(name("vaapi", sumac_backends::Codec::H264)));
+        assert_eq!(parse_encoder("software:h265"), Ok(name("software", sumac_backends::Codec::Hevc)));
+        for (bad, says) in [
+            ("nvenc:h264", "no backend is named \"nvenc\"; there are vaapi, v4l2, software"),
+            ("h264", "not of the form BACKEND:CODEC"),
+            ("software:av2", "no codec is named \"av2\""),
+            ("v4l2:fwht", "an encoder of a codec that clients know: mjpeg,h264,vp8,vp9,h265"),
+        ] {
+            let error = parse_encoder(bad).unwrap_err().to_string();
+            assert!(error.starts_with(&format!("'{bad}' is not ")) && error.contains(says), "{error}");
         }
     }
 

@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::{Rc, Weak};
-use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -11,16 +11,16 @@ use tokio::time::Instant;
 use crate::config::Config;
 use crate::scene::{Scene, SceneHost};
 use crate::source::Leds;
-use crate::video::{self, Hub};
+use crate::video::{Bell, Encoders, Hub};
 
 /// All displays, and the keyboard's lights, which belong to none.
 pub(crate) struct Displays {
     config: Config,
     epoch: Instant,
     host: SceneHost,
-    choices: Rc<[video::Choice]>,
-    /// Notified when an encoder of any display is done.
-    encoded: Arc<Notify>,
+    encoders: Rc<Encoders>,
+    /// Rings when an encoder of any display is done.
+    encoded: Bell,
     displays: RefCell<BTreeMap<u8, Rc<Display>>>,
     leds: Cell<Leds>,
     leds_bells: RefCell<Vec<Weak<Notify>>>,
@@ -39,8 +39,8 @@ impl Displays {
             config: config.clone(),
             epoch,
             host: SceneHost::default(),
-            choices: video::choices(config.video_codecs.as_slice()),
-            encoded: Arc::default(),
+            encoders: Rc::new(Encoders::find(config)),
+            encoded: Bell::default(),
             displays: RefCell::default(),
             leds: Cell::default(),
             leds_bells: RefCell::default(),
@@ -106,7 +106,7 @@ impl Displays {
         });
         let changed = displays.len() != before || !news.opened.is_empty();
         for (number, mailbox) in news.opened {
-            let video = Hub::new(&self.config, Rc::clone(&self.choices), self.epoch, Arc::clone(&self.encoded));
+            let video = Hub::new(&self.config, Rc::clone(&self.encoders), self.epoch, self.encoded.clone());
             displays.insert(number, Rc::new(Display { scene: Scene::new(mailbox), video: Rc::new(video) }));
         }
         displays.values().for_each(|display| display.take_mail());
@@ -115,13 +115,31 @@ impl Displays {
 
     /// Waits until an encoder is done.
     pub(crate) async fn encoded(&self) {
-        self.encoded.notified().await;
+        self.encoded.rang().await;
     }
 
     /// Hands out what encoders made.
     pub(crate) fn collect(&self) {
         for display in self.displays.borrow().values().filter(|display| display.video.collect()) {
             display.scene.ring_viewers();
+        }
+    }
+
+    /// Who encodes video here.
+    pub(crate) fn encoders(&self) -> &Encoders {
+        &self.encoders
+    }
+
+    /// Ends all video and waits, not longer than `most`, until encoders have let go of their frames.
+    pub(crate) async fn end_video(&self, most: Duration) {
+        self.displays.borrow().values().for_each(|display| display.video.end());
+        let ended = async {
+            while self.encoded.threads() > 0 {
+                self.encoded.rang().await;
+            }
+        };
+        if tokio::time::timeout(most, ended).await.is_err() {
+            tracing::warn!(threads = self.encoded.threads(), "encoders do not end");
         }
     }
 

@@ -61,7 +61,7 @@ async fn run(config: Config) -> anyhow::Result<()> {
         tcp: listeners.tcp_addresses().to_vec(),
         unix: listeners.unix_address().cloned(),
         size: config.size,
-        codecs: config.video_codecs.clone(),
+        codecs: displays.encoders().list(),
     };
     // Before "ready", so that whoever waits for that line finds the connection file.
     welcome(&config, &access, &listeners);
@@ -91,6 +91,7 @@ async fn run(config: Config) -> anyhow::Result<()> {
     };
     engine.take_mail();
     let written = if result.is_ok() { write_reference(engine.config(), engine.displays()) } else { Ok(()) };
+    engine.displays().end_video(LAST_WORDS).await;
     engine.source().tell(ToSource::Quit);
     if result.is_ok() {
         // A source that does not end in time is left to the end of the process.

@@ -2,34 +2,41 @@
 //!
 //! ```text
 //!  damage ─► plan: which areas are video ─► streams ─┐
-//!                                                    ├─► a worker per stream and codec ─► newest packet
+//!                                                    ├─► a worker per stream, codec, rung ─► newest packets
 //!  a viewer that has room asks for the next picture ─┘
 //! ```
 //!
 //! Viewers pull: nothing is encoded that nobody will send, and a worker always gets the newest
-//! picture. Of each encoder only the newest packet is kept. A codec whose pictures depend on each
-//! other forms a chain of packets; who missed one asks for a key frame.
+//! picture. Of each encoder a few of the newest packets are kept. A codec whose pictures depend on
+//! each other forms a chain of packets; who missed one needs a key frame, and goes down a rung for
+//! it.
 
+mod chain;
+#[cfg(test)]
+mod double;
+mod encoders;
+mod encoding;
+mod stream;
+#[cfg(test)]
+mod tests;
 mod worker;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
-use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
-use sumac_backends::{self as backends, Codec, Frame, Packet, Rect as FrameRect, Tuning};
-use tokio::sync::Notify;
+use sumac_backends::{Codec, Frame};
 use tokio::time::Instant;
 
-use crate::config::{Config, StreamingVideo, VideoCodec};
+pub(crate) use chain::Next;
+pub(crate) use encoders::Encoders;
+pub(crate) use stream::RUNGS;
+use stream::Stream;
+pub(crate) use worker::Bell;
+
+use crate::config::{Config, StreamingVideo};
 use crate::plan::{Region, VideoPlan};
 use crate::source::{Rect, Size};
-pub(crate) use worker::Choice;
-use worker::{Job, Outcome, Worker};
-
-/// Shortest time between two key frames that were asked for by viewers who missed a packet.
-const KEY_PAUSE: Duration = Duration::from_secs(1);
 
 /// The streams of one display.
 pub(crate) struct Hub {
@@ -37,10 +44,10 @@ pub(crate) struct Hub {
     mode: StreamingVideo,
     size: Cell<Size>,
     streams: RefCell<Vec<Stream>>,
-    choices: Rc<[Choice]>,
+    encoders: Rc<Encoders>,
     epoch: Instant,
     next_key: Cell<u64>,
-    done: Arc<Notify>,
+    bell: Bell,
 }
 
 /// A stream as viewers see it.
@@ -57,7 +64,7 @@ pub(crate) struct StreamInfo {
 /// An encoded picture of a stream.
 #[derive(Clone, Debug)]
 pub(crate) struct StreamPacket {
-    /// Counts the packets of one encoder.
+    /// Counts the packets of one encoder, from 1.
     pub(crate) number: u64,
     /// Decodable on its own.
     pub(crate) keyframe: bool,
@@ -68,42 +75,24 @@ pub(crate) struct StreamPacket {
     pub(crate) data: Bytes,
 }
 
-struct Stream {
-    info: StreamInfo,
-    /// Counts pictures in which the stream's area changed.
-    version: u64,
-    frame: Option<Frame>,
-    encoders: Vec<SharedEncoder>,
-}
-
-struct SharedEncoder {
-    codec: Codec,
-    worker: Worker,
-    packet: Option<StreamPacket>,
-    packets: u64,
-    key_wanted: bool,
-    last_key: Option<Instant>,
-    failed: bool,
-}
-
 impl Hub {
-    /// Time on the plan's clock counts from `epoch`; `done` is notified when an encoder is done.
-    pub(crate) fn new(config: &Config, choices: Rc<[Choice]>, epoch: Instant, done: Arc<Notify>) -> Self {
+    /// Time on the plan's clock counts from `epoch`; `bell` rings when an encoder is done.
+    pub(crate) fn new(config: &Config, encoders: Rc<Encoders>, epoch: Instant, bell: Bell) -> Self {
         Self {
             plan: RefCell::new(VideoPlan::new(config.streaming_video, config.size)),
             mode: config.streaming_video,
             size: Cell::new(config.size),
             streams: RefCell::default(),
-            choices,
+            encoders,
             epoch,
             next_key: Cell::new(1),
-            done,
+            bell,
         }
     }
 
-    /// Codecs that can be encoded here, in the order of the configuration.
+    /// Codecs that can be encoded here, the most wanted first.
     pub(crate) fn codecs(&self) -> impl Iterator<Item = Codec> {
-        self.choices.iter().map(|choice| choice.codec)
+        self.encoders.codecs()
     }
 
     /// Takes in a new picture and what changed in it; answers whether streams began, moved or ended.
@@ -118,18 +107,19 @@ impl Hub {
         drop(self.plan.borrow_mut().on_damage(now, damage, frame));
         let changed = self.on_time();
         for stream in self.streams.borrow_mut().iter_mut() {
-            if damage.rects().iter().any(|rect| rect.intersect(stream.info.rect).is_some()) || stream.frame.is_none() {
-                stream.version += 1;
-                stream.frame = Some(frame.clone());
+            if damage.intersects(stream.info.rect) || !stream.has_picture() {
+                stream.show(frame, Instant::now());
             }
         }
         changed
     }
 
-    /// A deadline of the plan may have passed; answers whether streams began, moved or ended.
+    /// A deadline may have passed; answers whether streams began, moved or ended.
     pub(crate) fn on_time(&self) -> bool {
         drop(self.plan.borrow_mut().on_time(self.epoch.elapsed()));
-        self.follow()
+        let changed = self.follow();
+        self.streams.borrow_mut().iter_mut().for_each(|stream| stream.encode(Instant::now()));
+        changed
     }
 
     /// Makes the streams those of the plan.
@@ -145,7 +135,7 @@ impl Hub {
                 let key = self.next_key.get();
                 self.next_key.set(key + 1);
                 let info = StreamInfo { key, id: p.id, rect: p.rect };
-                streams.push(Stream { info, version: 0, frame: None, encoders: Vec::new() });
+                streams.push(Stream::new(info));
                 changed = true;
             }
         }
@@ -154,7 +144,8 @@ impl Hub {
 
     /// When [`Self::on_time`] is to be called.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        self.plan.borrow().deadline().map(|at| self.epoch + at)
+        let plan = self.plan.borrow().deadline().map(|at| self.epoch + at);
+        self.streams.borrow().iter().filter_map(Stream::deadline).chain(plan).min()
     }
 
     /// The streams there are.
@@ -164,124 +155,44 @@ impl Hub {
 
     /// Counts pictures of a stream; 0 when it is gone.
     pub(crate) fn version(&self, key: u64) -> u64 {
-        self.streams.borrow().iter().find(|s| s.info.key == key).map_or(0, |s| s.version)
+        self.with(key, |stream| stream.version).unwrap_or(0)
     }
 
-    /// The newest packet of a stream in this codec.
-    pub(crate) fn packet(&self, key: u64, codec: Codec) -> Option<StreamPacket> {
-        self.with_encoder(key, codec, |e| e.packet.clone()).flatten()
+    /// What a viewer gets of a stream in this codec that got the packet `number` last on this rung,
+    /// 0 for none.
+    pub(crate) fn after(&self, key: u64, codec: Codec, rung: u8, number: u64) -> Next {
+        self.with(key, |stream| stream.after(codec, rung, number)).unwrap_or(Next::UpToDate)
     }
 
-    /// Whether encoding the stream in this codec failed.
-    pub(crate) fn failed(&self, key: u64, codec: Codec) -> bool {
-        self.with_encoder(key, codec, |e| e.failed).unwrap_or(false)
+    /// Whether the stream can be had in this codec: somebody encodes its size, and did not fail to.
+    pub(crate) fn can(&self, key: u64, codec: Codec, rung: u8) -> bool {
+        let can = |stream: &Stream| {
+            let Rect { width, height, .. } = stream.info.rect;
+            self.encoders.can(codec, (width, height)) && !stream.failed(codec, rung)
+        };
+        self.with(key, can).unwrap_or(false)
     }
 
-    /// A viewer has room for the stream's newest picture; with `key` it needs one that stands alone.
-    pub(crate) fn request(&self, key: u64, codec: Codec, keyframe: bool) {
+    /// A viewer has room for the stream's newest picture; with `keyframe` it needs one that stands
+    /// alone.
+    pub(crate) fn request(&self, key: u64, codec: Codec, rung: u8, keyframe: bool) {
         let mut streams = self.streams.borrow_mut();
-        let Some(stream) = streams.iter_mut().find(|s| s.info.key == key) else { return };
-        if !stream.encoders.iter().any(|e| e.codec == codec) {
-            let size = (stream.info.rect.width, stream.info.rect.height);
-            let Some(choice) = self.choices.iter().find(|choice| choice.codec == codec) else { return };
-            match Worker::start(choice, size, Arc::clone(&self.done)) {
-                Ok(worker) => stream.encoders.push(SharedEncoder::new(codec, worker)),
-                Err(error) => return tracing::error!(%error, "cannot start an encoder thread"),
-            }
+        if let Some(stream) = streams.iter_mut().find(|s| s.info.key == key) {
+            stream.request(codec, rung, keyframe, &self.encoders, &self.bell);
         }
-        stream.encode(codec, keyframe);
+    }
+
+    /// Ends all streams: encoders finish the picture at hand and let go of their frames.
+    pub(crate) fn end(&self) {
+        self.streams.borrow_mut().clear();
     }
 
     /// Takes what encoders made; answers whether there was anything.
     pub(crate) fn collect(&self) -> bool {
-        let mut any = false;
-        for stream in self.streams.borrow_mut().iter_mut() {
-            for encoder in &mut stream.encoders {
-                any |= encoder.collect();
-            }
-        }
-        any
+        self.streams.borrow_mut().iter_mut().filter_map(|stream| stream.collect().then_some(())).count() > 0
     }
 
-    fn with_encoder<T>(&self, key: u64, codec: Codec, f: impl FnOnce(&SharedEncoder) -> T) -> Option<T> {
-        let streams = self.streams.borrow();
-        let stream = streams.iter().find(|s| s.info.key == key)?;
-        stream.encoders.iter().find(|e| e.codec == codec).map(f)
+    fn with<T>(&self, key: u64, f: impl FnOnce(&Stream) -> T) -> Option<T> {
+        self.streams.borrow().iter().find(|s| s.info.key == key).map(f)
     }
 }
-
-impl Stream {
-    /// Hands the newest picture to the encoder, unless it is busy or has encoded it already.
-    fn encode(&mut self, codec: Codec, keyframe: bool) {
-        let Some(encoder) = self.encoders.iter_mut().find(|e| e.codec == codec) else { return };
-        encoder.key_wanted |= keyframe;
-        let Some(frame) = &self.frame else { return };
-        let forced = encoder.key_wanted && encoder.last_key.is_none_or(|at| at.elapsed() >= KEY_PAUSE);
-        let current = encoder.packet.as_ref().is_some_and(|p| p.version == self.version);
-        if encoder.failed || encoder.worker.is_busy() || (current && !forced) {
-            return;
-        }
-        let Rect { x, y, width, height } = self.info.rect;
-        let region = FrameRect { x, y, width, height };
-        let job = Job { frame: frame.clone(), region, keyframe: forced, tag: self.version };
-        if encoder.worker.submit(job) && forced {
-            encoder.key_wanted = false;
-        }
-    }
-}
-
-impl SharedEncoder {
-    fn new(codec: Codec, worker: Worker) -> Self {
-        Self { codec, worker, packet: None, packets: 0, key_wanted: false, last_key: None, failed: false }
-    }
-
-    fn collect(&mut self) -> bool {
-        match self.worker.take() {
-            None => return false,
-            Some(Outcome::Packet(packet)) => self.on_packet(packet),
-            Some(Outcome::Skipped) => {}
-            Some(Outcome::Failed(error)) => {
-                tracing::warn!(codec = %self.codec, %error, "encoding failed");
-                self.failed = true;
-            }
-        }
-        true
-    }
-
-    fn on_packet(&mut self, packet: Packet) {
-        self.packets += 1;
-        if packet.keyframe {
-            self.last_key = Some(Instant::now());
-            self.key_wanted = false;
-        }
-        self.packet = Some(StreamPacket {
-            number: self.packets,
-            keyframe: packet.keyframe,
-            version: packet.tag,
-            size: Size { width: packet.width, height: packet.height },
-            data: Bytes::from_owner(packet.data),
-        });
-    }
-}
-
-/// Who can encode which codec, asked once.
-pub(crate) fn choices(codecs: &[VideoCodec]) -> Rc<[Choice]> {
-    let reports = backends::registry::probe();
-    codecs
-        .iter()
-        .filter_map(|&codec| {
-            let codec = codec.name().parse().ok()?;
-            let found = backends::registry::candidates(&reports, codec, (1, 1), &[]);
-            // Says which library does the work: a faster one may not be installed.
-            found.first().inspect(|best| tracing::info!("video: {best}"));
-            let candidates: Rc<[_]> = found
-                .iter()
-                .filter_map(|c| Some((backends::registry::backend(c.backend)?, c.device.map(Into::into))))
-                .collect();
-            (!candidates.is_empty()).then(|| Choice { codec, candidates, tuning: Tuning::default() })
-        })
-        .collect()
-}
-
-#[cfg(test)]
-mod tests;

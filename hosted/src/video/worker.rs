@@ -3,76 +3,54 @@
 //! An encoder stays on the thread that opened it. The engine hands it one picture at a time, the
 //! newest, and only when the one before is done: nothing queues here.
 
-use std::path::PathBuf;
-use std::rc::Rc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-use sumac_backends::{
-    Backend, BackendError, Chroma, Codec, Completion, EncodeRequest, Encoder, Frame, Packet, Rect, Settings, Tuning,
-};
+use sumac_backends::{Codec, Tuning};
 use tokio::sync::Notify;
 
-/// A picture to encode.
-pub(super) struct Job {
-    pub(super) frame: Frame,
-    pub(super) region: Rect,
-    pub(super) keyframe: bool,
-    /// Comes back in the packet.
-    pub(super) tag: u64,
-}
+use super::encoders::Candidate;
+use super::encoding::{Encoding, Job, Outcome};
 
-/// What came of a job.
-pub(super) enum Outcome {
-    /// An encoded picture.
-    Packet(Packet),
-    /// The rate control left the picture out.
-    Skipped,
-    /// The encoder cannot go on.
-    Failed(String),
-}
-
-/// The engine's end of an encoder thread. Dropping it ends the thread.
+/// The engine's end of an encoder thread. Dropping it ends the thread when its picture is done.
 pub(super) struct Worker {
     jobs: SyncSender<Job>,
-    outcome: Arc<Slot>,
+    slot: Arc<Slot>,
     busy: bool,
+}
+
+/// Rings when a worker has an outcome; a clone is the same bell.
+#[derive(Clone, Default)]
+pub(crate) struct Bell(Arc<Rope>);
+
+#[derive(Default)]
+struct Rope {
+    notify: Notify,
+    threads: AtomicUsize,
 }
 
 /// Where the thread leaves what it made; the engine takes it before it hands over the next job.
 struct Slot {
     outcome: Mutex<Option<Outcome>>,
-    done: Arc<Notify>,
-}
-
-/// Which encoder a thread opens: backends in order of preference.
-#[derive(Clone)]
-pub(crate) struct Choice {
-    pub(super) codec: Codec,
-    pub(super) candidates: Rc<[(&'static dyn Backend, Option<PathBuf>)]>,
-    pub(super) tuning: Tuning,
+    bell: Bell,
 }
 
 impl Worker {
-    /// Starts a thread for pictures of this size; `done` rings when it has an outcome.
-    pub(super) fn start(choice: &Choice, size: (u32, u32), done: Arc<Notify>) -> std::io::Result<Self> {
+    /// Starts a thread; `bell` rings when it has an outcome.
+    pub(super) fn start(codec: Codec, tuning: Tuning, candidates: Vec<Candidate>, bell: Bell) -> std::io::Result<Self> {
         let (jobs, received) = sync_channel(1);
-        let slot = Arc::new(Slot { outcome: Mutex::new(None), done });
-        let outcome = Arc::clone(&slot);
-        let candidates: Vec<_> = choice.candidates.to_vec();
-        let settings = Settings {
-            codec: choice.codec,
-            width: size.0,
-            height: size.1,
-            chroma: Chroma::Yuv420,
-            tuning: choice.tuning,
-            device: None,
-        };
-        thread::Builder::new()
-            .name(format!("sumac-{}", choice.codec))
-            .spawn(move || encode_all(&received, &candidates, settings, &slot))?;
-        Ok(Self { jobs, outcome, busy: false })
+        let slot = Arc::new(Slot { outcome: Mutex::new(None), bell: bell.clone() });
+        let theirs = Arc::clone(&slot);
+        let counted = Counted::new(bell);
+        thread::Builder::new().name(format!("sumac-{codec}")).spawn(move || {
+            let _counted = counted;
+            run(&received, &theirs, Encoding::new(codec, tuning, candidates));
+            // A job that was handed over and not begun holds a frame.
+            drop(received);
+        })?;
+        Ok(Self { jobs, slot, busy: false })
     }
 
     /// Whether a job is under way or its outcome has not been taken.
@@ -91,7 +69,7 @@ impl Worker {
 
     /// The outcome of the last job, once.
     pub(super) fn take(&mut self) -> Option<Outcome> {
-        let outcome = self.outcome.lock().take();
+        let outcome = self.slot.lock().take();
         if outcome.is_some() {
             self.busy = false;
         }
@@ -99,85 +77,72 @@ impl Worker {
     }
 }
 
+impl Bell {
+    /// Waits until a worker has an outcome, or has ended.
+    pub(crate) async fn rang(&self) {
+        self.0.notify.notified().await;
+    }
+
+    /// Threads that have not ended; one that has holds no frame.
+    pub(crate) fn threads(&self) -> usize {
+        self.0.threads.load(Ordering::Acquire)
+    }
+
+    fn ring(&self) {
+        self.0.notify.notify_one();
+    }
+}
+
 impl Slot {
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Outcome>> {
+    fn lock(&self) -> MutexGuard<'_, Option<Outcome>> {
         // The slot is assigned in one step: a panic elsewhere leaves it whole.
         self.outcome.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn put(&self, outcome: Outcome) {
         *self.lock() = Some(outcome);
-        self.done.notify_one();
+        self.bell.ring();
     }
 }
 
-fn encode_all(
-    jobs: &Receiver<Job>,
-    candidates: &[(&'static dyn Backend, Option<PathBuf>)],
-    settings: Settings,
-    slot: &Slot,
-) {
-    let mut encoder: Option<Box<dyn Encoder>> = None;
+/// Encodes until the engine lets go of the worker, or nobody encodes any more.
+fn run(jobs: &Receiver<Job>, slot: &Slot, mut encoding: Encoding) {
     while let Ok(job) = jobs.recv() {
-        let outcome = match &mut encoder {
-            Some(running) => encode(running.as_mut(), job),
-            None => open(candidates, &settings, &job.frame).and_then(|mut opened| {
-                let outcome = encode(opened.as_mut(), job);
-                encoder = Some(opened);
-                outcome
-            }),
-        };
-        let failed = outcome.is_err();
-        slot.put(outcome.unwrap_or_else(|error| Outcome::Failed(error.to_string())));
+        let watch = Watch(slot);
+        let outcome = encoding.encode(job);
+        drop(watch);
+        let failed = matches!(outcome, Outcome::Failed(_));
+        slot.put(outcome);
         if failed {
             break;
         }
     }
-    if let Some(encoder) = encoder {
-        drop(encoder.finish());
-    }
 }
 
-/// The first candidate that opens; the error of the last that does not.
-fn open(
-    candidates: &[(&'static dyn Backend, Option<PathBuf>)],
-    settings: &Settings,
-    like: &Frame,
-) -> Result<Box<dyn Encoder>, BackendError> {
-    let mut refused = BackendError::Unsupported { backend: "none", what: settings.codec.to_string() };
-    for (backend, device) in candidates {
-        match backend.open(&Settings { device: device.clone(), ..settings.clone() }, like) {
-            Ok(encoder) => return Ok(encoder),
-            Err(error) => {
-                tracing::warn!(backend = backend.name(), codec = %settings.codec, %error, "encoder does not open");
-                refused = error;
-            }
-        }
-    }
-    Err(refused)
-}
+/// Says that the encoder failed when it panics: the engine would wait for ever.
+struct Watch<'a>(&'a Slot);
 
-/// Encodes one picture and waits for it.
-fn encode(encoder: &mut dyn Encoder, job: Job) -> Result<Outcome, BackendError> {
-    let request = EncodeRequest { region: job.region, damage: job.region, keyframe: job.keyframe, tag: job.tag };
-    if let Err(refused) = encoder.submit(job.frame, request) {
-        return Ok(Outcome::Failed(refused.why.to_string()));
-    }
-    loop {
-        match encoder.poll_completion()? {
-            Some(Completion::Encoded(packet)) => return Ok(Outcome::Packet(packet)),
-            Some(Completion::Dropped { .. }) => return Ok(Outcome::Skipped),
-            None => wait(encoder)?,
+impl Drop for Watch<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.put(Outcome::Failed("the encoder panicked".into()));
         }
     }
 }
 
-/// Sleeps until an encoder with a descriptor has news; the others work inside `poll_completion`.
-fn wait(encoder: &dyn Encoder) -> Result<(), BackendError> {
-    if let Some(fd) = encoder.readiness() {
-        let mut fds = [rustix::event::PollFd::new(&fd, rustix::event::PollFlags::IN)];
-        // An interrupted wait only means asking again.
-        let _ = rustix::event::poll(&mut fds, None);
+/// Counts a thread as long as it is there.
+struct Counted(Bell);
+
+impl Counted {
+    fn new(bell: Bell) -> Self {
+        bell.0.threads.fetch_add(1, Ordering::Relaxed);
+        Self(bell)
     }
-    Ok(())
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.0.threads.fetch_sub(1, Ordering::Release);
+        self.0.ring();
+    }
 }

@@ -3,6 +3,7 @@
 mod agent;
 mod cursor;
 mod display;
+mod follower;
 mod inputs;
 mod main;
 mod picture;

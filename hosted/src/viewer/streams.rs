@@ -13,13 +13,16 @@ use sumac_core::proto::stream::{
     StreamActivateReport, StreamCreate, StreamData, StreamDestroy, StreamFlags, StreamReport, VideoCodec,
 };
 use sumac_core::wire::{Data, Sized32};
+use tokio::time::Instant;
 
 use super::display;
+use super::follower::{Follower, KeyFrames};
 use super::picture::wire_rect;
 use crate::connection::{Close, Line};
 use crate::plan::Region;
 use crate::scene::Viewer;
-use crate::video::{Hub, StreamInfo, StreamPacket};
+use crate::source::Size;
+use crate::video::{Hub, Next, StreamInfo, StreamPacket};
 
 /// Milliseconds from sending to showing, to begin with: MJPEG that arrives later is dropped by
 /// spice-gtk, what arrives earlier waits.
@@ -41,6 +44,7 @@ pub(super) struct Streams {
     codecs: Option<Vec<Codec>>,
     undecodable: Vec<Codec>,
     wanted: Vec<Wanted>,
+    keys: KeyFrames,
     next_report: u32,
 }
 
@@ -48,19 +52,17 @@ pub(super) struct Streams {
 struct Wanted {
     info: StreamInfo,
     codec: Codec,
-    /// STREAM_CREATE was sent.
-    created: bool,
-    /// Number of the packet that was sent last, 0 for none.
-    number: u64,
-    /// The picture it showed.
-    version: u64,
+    /// The coded size that STREAM_CREATE told, once it was sent.
+    created: Option<Size>,
+    follower: Follower,
     report: u32,
     lead_ms: u32,
 }
 
 impl Streams {
     pub(super) fn new(hub: Rc<Hub>, viewer: Rc<Viewer>) -> Self {
-        Self { hub, viewer, codecs: None, undecodable: Vec::new(), wanted: Vec::new(), next_report: 1 }
+        let keys = KeyFrames::new(Instant::now());
+        Self { hub, viewer, codecs: None, undecodable: Vec::new(), wanted: Vec::new(), keys, next_report: 1 }
     }
 
     /// Says what is due: ends, begins and feeds streams.
@@ -86,7 +88,9 @@ impl Streams {
 
     /// How frames arrived: late ones make the lead longer, early ones slowly shorter.
     pub(super) fn on_report(&mut self, report: &StreamReport) {
-        let Some(wanted) = self.wanted.iter_mut().find(|w| w.created && w.report == report.unique_id) else { return };
+        let Some(wanted) = self.wanted.iter_mut().find(|w| w.created.is_some() && w.report == report.unique_id) else {
+            return;
+        };
         let margin = report.last_frame_delay;
         if report.num_drops > 0 || margin < 2 {
             let late = u32::try_from(-i64::from(margin)).unwrap_or(0).min(LEAD_MOST_MS);
@@ -98,22 +102,30 @@ impl Streams {
 
     /// The client cannot decode this stream: never again in that codec.
     pub(super) fn on_undecodable(&mut self, line: &mut Line<DisplayServer>, id: u32) -> Result<(), Close> {
-        let Some(at) = self.wanted.iter().position(|w| w.created && u32::from(w.info.id) == id) else { return Ok(()) };
+        let Some(at) = self.wanted.iter().position(|w| w.created.is_some() && u32::from(w.info.id) == id) else {
+            return Ok(());
+        };
         let wanted = self.wanted.swap_remove(at);
         tracing::info!(codec = %wanted.codec, id, "the client cannot decode the stream");
         self.undecodable.push(wanted.codec);
         self.end(line, &wanted, &[])
     }
 
-    /// The client's order of codecs: its streams start anew in the first that can be encoded.
+    /// The client's order of codecs: streams that another one is better for start anew in that.
     pub(super) fn on_preferred(&mut self, line: &mut Line<DisplayServer>, numbers: &[u8]) -> Result<(), Close> {
         let named = numbers.iter().filter_map(|&n| codec_of(VideoCodec(n)));
         let rest: Vec<Codec> = self.hub.codecs().collect();
         let mut codecs: Vec<Codec> = named.filter(|codec| rest.contains(codec)).collect();
         codecs.extend(rest.iter().filter(|codec| !codecs.contains(codec)).copied().collect::<Vec<_>>());
         self.codecs = Some(codecs);
-        while let Some(wanted) = self.wanted.pop() {
-            self.end(line, &wanted, &[])?;
+        let mut at = 0;
+        while let Some(wanted) = self.wanted.get(at) {
+            if self.choose(line, wanted.info.key) == Some(wanted.codec) {
+                at += 1;
+            } else {
+                let wanted = self.wanted.swap_remove(at);
+                self.end(line, &wanted, &[])?;
+            }
         }
         Ok(())
     }
@@ -124,7 +136,8 @@ impl Streams {
         let taken: Vec<_> = there.iter().copied().filter(|info| self.choose(line, info.key).is_some()).collect();
         let mut at = 0;
         while let Some(wanted) = self.wanted.get(at) {
-            let lives = there.contains(&wanted.info) && !self.hub.failed(wanted.info.key, wanted.codec);
+            let lives =
+                there.contains(&wanted.info) && self.hub.can(wanted.info.key, wanted.codec, wanted.follower.rung());
             if lives {
                 at += 1;
             } else {
@@ -140,7 +153,8 @@ impl Streams {
                 let report = self.next_report;
                 self.next_report += 1;
                 let lead_ms = LEAD_MS;
-                self.wanted.push(Wanted { info, codec, created: false, number: 0, version: 0, report, lead_ms });
+                let follower = Follower::new();
+                self.wanted.push(Wanted { info, codec, created: None, follower, report, lead_ms });
             }
         }
         Ok(())
@@ -152,30 +166,47 @@ impl Streams {
         order.iter().copied().find(|&codec| {
             wire_codec(codec).is_some_and(|wire| line.machine.decodes(wire))
                 && !self.undecodable.contains(&codec)
-                && !self.hub.failed(key, codec)
+                && self.hub.can(key, codec, 0)
         })
     }
 
-    /// Sends the newest packet if it fits what the viewer has, and asks for the next.
+    /// Sends the packets that are due as long as there is room, and asks for the next picture.
     fn feed(&mut self, line: &mut Line<DisplayServer>, at: usize) -> Result<(), Close> {
-        let Some(wanted) = self.wanted.get_mut(at) else { return Ok(()) };
-        let (key, codec) = (wanted.info.key, wanted.codec);
-        let next = self.hub.packet(key, codec).filter(|packet| packet.number > wanted.number);
-        let fits = |packet: &StreamPacket| packet.keyframe || wanted.number != 0 && packet.number == wanted.number + 1;
-        let missed = next.as_ref().is_some_and(|packet| !fits(packet));
-        if let Some(packet) = next.filter(|packet| fits(packet)) {
-            if !wanted.created {
-                create(line, wanted, &packet)?;
-                wanted.created = true;
+        let now = Instant::now();
+        while let Some(wanted) = self.wanted.get_mut(at) {
+            let (key, codec, follower) = (wanted.info.key, wanted.codec, &mut wanted.follower);
+            match self.hub.after(key, codec, follower.rung(), follower.number()) {
+                Next::Packet(packet) => {
+                    if line.unsent() > display::AHEAD {
+                        return Ok(());
+                    }
+                    let before = wanted.created;
+                    let sent = send_packet(line, wanted, &packet)?;
+                    if before != wanted.created {
+                        self.cover();
+                    }
+                    if !sent {
+                        return Ok(());
+                    }
+                }
+                Next::Missed => {
+                    let rung = follower.rung();
+                    let keyframe = follower.missed(&mut self.keys, now);
+                    if rung == follower.rung() {
+                        if keyframe {
+                            self.hub.request(key, codec, rung, true);
+                        }
+                        return Ok(());
+                    }
+                }
+                Next::UpToDate if follower.climb(now) => {}
+                Next::UpToDate => {
+                    if self.hub.version(key) > follower.version() {
+                        self.hub.request(key, codec, follower.rung(), false);
+                    }
+                    return Ok(());
+                }
             }
-            if send_data(line, wanted, &packet)? {
-                (wanted.number, wanted.version) = (packet.number, packet.version);
-            }
-            self.cover();
-        }
-        let Some(wanted) = self.wanted.get(at) else { return Ok(()) };
-        if missed || self.hub.version(key) > wanted.version {
-            self.hub.request(key, codec, missed);
         }
         Ok(())
     }
@@ -193,8 +224,24 @@ impl Streams {
 
     /// Tells the scene which areas need no pictures beside the video.
     fn cover(&self) {
-        self.viewer.cover(self.wanted.iter().filter(|w| w.created).map(|w| w.info.rect).collect());
+        self.viewer.cover(self.wanted.iter().filter(|w| w.created.is_some()).map(|w| w.info.rect).collect());
     }
+}
+
+/// Sends a packet, in a stream that is created for its size if need be; `false` when the client has
+/// to acknowledge something first.
+fn send_packet(line: &mut Line<DisplayServer>, wanted: &mut Wanted, packet: &StreamPacket) -> Result<bool, Close> {
+    if wanted.created != Some(packet.size) {
+        // Another encoder may code another size, such as a multiple of 16.
+        end(line, wanted)?;
+        create(line, wanted, packet)?;
+        wanted.created = Some(packet.size);
+    }
+    let sent = send_data(line, wanted, packet)?;
+    if sent {
+        wanted.follower.sent(packet);
+    }
+    Ok(sent)
 }
 
 fn create(line: &mut Line<DisplayServer>, wanted: &Wanted, packet: &StreamPacket) -> Result<(), Close> {
@@ -242,7 +289,7 @@ fn send_data(line: &mut Line<DisplayServer>, wanted: &Wanted, packet: &StreamPac
 }
 
 fn end(line: &mut Line<DisplayServer>, wanted: &Wanted) -> Result<(), Close> {
-    if !wanted.created {
+    if wanted.created.is_none() {
         return Ok(());
     }
     display::send(line, &ServerMessage::StreamDestroy(StreamDestroy { id: wanted.info.id.into() }))

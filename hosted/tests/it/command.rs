@@ -193,7 +193,7 @@ fn what_is_wrong_with_the_command_line_is_named_with_status_2() {
         (&["--spice", "prot=5900"][..], "unknown word 'prot'"),
         (&["--spice", "sasl=on"], "'sasl' is a word of QEMU's that is not in this build yet"),
         (&["--tls-port", "1"], "TLS is not in this build yet"),
-        (&["--video-codecs", "vp9"], "'vp9' is not in this build yet; it has "),
+        (&["--encoder", "nvenc:h264"], "no backend is named \"nvenc\"; there are vaapi, v4l2, software"),
         (&["--nonsense"], "unexpected argument '--nonsense'"),
     ] {
         let ended = run(args);

@@ -1,0 +1,225 @@
+//! [`Stream`]: a video area, its newest picture, and the encoders that viewers of it share.
+//!
+//! Viewers that keep pace share one encoder, whose pictures depend on each other. Who falls behind
+//! would need a key frame, and everybody would get it: so it goes down to the next *rung*, an
+//! encoder that those share who fell behind. Each rung goes at the pace of its fastest viewer, so
+//! that a slow one neither slows nor degrades another.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use sumac_backends::{Codec, Frame, Packet, Rate, Rect as FrameRect, Tuning};
+use tokio::time::Instant;
+
+use super::chain::{Chain, Next};
+use super::encoders::Encoders;
+use super::encoding::{Job, Outcome};
+use super::worker::{Bell, Worker};
+use super::{StreamInfo, StreamPacket};
+use crate::source::{Rect, Size};
+
+/// Encoders of a stream and codec, at most.
+pub(crate) const RUNGS: u8 = 3;
+/// How long a picture that was left out waits for the next one before it is tried again.
+const SKIPPED_AGAIN: Duration = Duration::from_millis(100);
+/// How long a draw waits for encoders to read it: longer than they take, unless no viewer has room.
+const DRAW_WAITS: Duration = Duration::from_millis(100);
+/// A rung that nobody asked for so long is not waited for.
+const DESERTED: Duration = Duration::from_millis(500);
+
+pub(super) struct Stream {
+    pub(super) info: StreamInfo,
+    /// Counts pictures in which the stream's area changed.
+    pub(super) version: u64,
+    /// The newest picture, for whoever comes while nothing changes.
+    frame: Option<Frame>,
+    /// The same with the draw's completion, until encoders have read it, and until when.
+    draw: Option<(Frame, Instant)>,
+    rungs: Vec<Rung>,
+}
+
+/// One encoder and who follows it.
+struct Rung {
+    codec: Codec,
+    level: u8,
+    /// `None` when nobody encodes this any more.
+    worker: Option<Worker>,
+    chain: Chain,
+    /// Somebody has room for the newest picture.
+    wanted: bool,
+    key_wanted: bool,
+    /// The version that was handed to the encoder last.
+    begun: u64,
+    /// The next picture is begun then at the earliest.
+    due: Instant,
+    /// When somebody asked last.
+    asked: Instant,
+}
+
+/// The least time between two pictures of a rung, and their quality: the lower ones are for links
+/// that do not carry all.
+const PACES: [(Duration, Tuning); RUNGS as usize] = [
+    (Duration::ZERO, tuning(90, 30)),
+    (Duration::from_millis(66), tuning(80, 15)),
+    (Duration::from_millis(125), tuning(60, 8)),
+];
+
+const fn tuning(quality: u8, fps: u32) -> Tuning {
+    Tuning { rate: Rate::Quality(quality), fps }
+}
+
+fn pace(level: u8) -> (Duration, Tuning) {
+    let [.., lowest] = PACES;
+    PACES.get(usize::from(level)).copied().unwrap_or(lowest)
+}
+
+impl Stream {
+    pub(super) fn new(info: StreamInfo) -> Self {
+        Self { info, version: 0, frame: None, draw: None, rungs: Vec::new() }
+    }
+
+    /// Whether it has a picture.
+    pub(super) fn has_picture(&self) -> bool {
+        self.frame.is_some()
+    }
+
+    /// A new picture. One in dmabufs is a draw whose completion is a handle to it: that one is held
+    /// only as long as encoders are about to read it.
+    pub(super) fn show(&mut self, frame: &Frame, now: Instant) {
+        self.version += 1;
+        self.draw = None;
+        match frame.dmabuf() {
+            None => self.frame = Some(frame.clone()),
+            Some(dmabuf) => {
+                self.frame = Some(Frame::from_dmabuf(dmabuf.clone()));
+                if self.rungs.iter().any(|rung| rung.is_behind(self.version, now)) {
+                    self.draw = Some((frame.clone(), now + DRAW_WAITS));
+                }
+            }
+        }
+    }
+
+    /// Whether this codec failed on this rung.
+    pub(super) fn failed(&self, codec: Codec, level: u8) -> bool {
+        self.rung(codec, level).is_some_and(|rung| rung.worker.is_none())
+    }
+
+    /// What somebody on this rung gets who got the packet `number` last.
+    pub(super) fn after(&self, codec: Codec, level: u8, number: u64) -> Next {
+        self.rung(codec, level).map_or(Next::UpToDate, |rung| rung.chain.after(number))
+    }
+
+    /// Somebody has room for the newest picture; with `keyframe` it needs one that stands alone.
+    pub(super) fn request(&mut self, codec: Codec, level: u8, keyframe: bool, encoders: &Encoders, bell: &Bell) {
+        let now = Instant::now();
+        if self.rung(codec, level).is_none() {
+            let Rect { width, height, .. } = self.info.rect;
+            let candidates = encoders.candidates(codec, (width, height));
+            let worker = Worker::start(codec, pace(level).1, candidates, bell.clone());
+            if let Err(error) = &worker {
+                tracing::error!(%error, "cannot start an encoder thread");
+            }
+            self.rungs.push(Rung::new(codec, level, worker.ok(), now));
+        }
+        if let Some(rung) = self.rungs.iter_mut().find(|rung| rung.is(codec, level)) {
+            rung.asked = now;
+            rung.key_wanted |= keyframe;
+            // Who asks while a picture is under way asks again when it has that.
+            rung.wanted |= rung.worker.as_ref().is_some_and(|worker| !worker.is_busy());
+        }
+        self.encode(now);
+    }
+
+    /// Takes what encoders made; answers whether there was anything.
+    pub(super) fn collect(&mut self) -> bool {
+        let now = Instant::now();
+        let taken = self.rungs.iter_mut().filter_map(|rung| rung.collect(now)).count();
+        self.encode(now);
+        taken > 0
+    }
+
+    /// Hands the newest picture to the encoders for which the time has come, and lets go of a draw
+    /// that nobody is about to read.
+    pub(super) fn encode(&mut self, now: Instant) {
+        let Self { info, version, frame, draw, rungs } = self;
+        let Rect { x, y, width, height } = info.rect;
+        let region = FrameRect { x, y, width, height };
+        if let Some(frame) = draw.as_ref().map(|(frame, _)| frame).or(frame.as_ref()) {
+            for rung in rungs.iter_mut().filter(|rung| rung.wants(*version) && rung.due <= now) {
+                let job = Job { frame: frame.clone(), region, keyframe: rung.key_wanted, tag: *version };
+                rung.submit(job, now);
+            }
+        }
+        draw.take_if(|(_, until)| *until <= now || !rungs.iter().any(|rung| rung.is_behind(*version, now)));
+    }
+
+    /// When [`Self::encode`] is to be called.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        let due =
+            self.rungs.iter().filter(|rung| self.frame.is_some() && rung.wants(self.version)).map(|rung| rung.due);
+        due.chain(self.draw.as_ref().map(|(_, until)| *until)).min()
+    }
+
+    fn rung(&self, codec: Codec, level: u8) -> Option<&Rung> {
+        self.rungs.iter().find(|rung| rung.is(codec, level))
+    }
+}
+
+impl Rung {
+    fn new(codec: Codec, level: u8, worker: Option<Worker>, now: Instant) -> Self {
+        let chain = Chain::default();
+        Self { codec, level, worker, chain, wanted: false, key_wanted: false, begun: 0, due: now, asked: now }
+    }
+
+    fn is(&self, codec: Codec, level: u8) -> bool {
+        (self.codec, self.level) == (codec, level)
+    }
+
+    /// Whether it is to encode this version, as soon as it is due.
+    fn wants(&self, version: u64) -> bool {
+        let idle = self.worker.as_ref().is_some_and(|worker| !worker.is_busy());
+        let current = self.chain.newest().is_some_and(|packet| packet.version == version);
+        idle && (self.key_wanted || self.wanted && !current)
+    }
+
+    /// Whether it is about to read this version and has not begun. Only the uppermost rung is waited
+    /// for: the others are for viewers that are slow.
+    fn is_behind(&self, version: u64, now: Instant) -> bool {
+        let follows = self.worker.is_some() && self.level == 0 && now < self.asked + DESERTED;
+        follows && self.begun < version
+    }
+
+    fn submit(&mut self, job: Job, now: Instant) {
+        let version = job.tag;
+        if self.worker.as_mut().is_some_and(|worker| worker.submit(job)) {
+            (self.wanted, self.key_wanted, self.begun) = (false, false, version);
+            self.due = now + pace(self.level).0;
+        }
+    }
+
+    fn collect(&mut self, now: Instant) -> Option<()> {
+        match self.worker.as_mut()?.take()? {
+            Outcome::Packet(packet) => self.chain.push(stream_packet(packet)),
+            Outcome::Skipped => {
+                self.wanted = true;
+                self.due = now + SKIPPED_AGAIN;
+            }
+            Outcome::Failed(error) => {
+                tracing::warn!(codec = %self.codec, %error, "a stream cannot be encoded");
+                self.worker = None;
+            }
+        }
+        Some(())
+    }
+}
+
+/// The chain gives it its number.
+fn stream_packet(packet: Packet) -> StreamPacket {
+    StreamPacket {
+        number: 0,
+        keyframe: packet.keyframe,
+        version: packet.tag,
+        size: Size { width: packet.width, height: packet.height },
+        data: Bytes::from_owner(packet.data),
+    }
+}
