@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 
 use anyhow::{Context, bail};
-use sumac::source::{Cookie, CursorShape, Host, InputEvent, Leds, Rect, Size, Source, Stage, TestDesktop, ToSource};
+use sumac::source::{
+    Cookie, CursorShape, Host, InputEvent, Leds, Peripherals, Rect, Size, Source, Stage, TestDesktop, ToSource,
+};
 use sumac_backends::{Dmabuf, Frame};
 
 fn main() -> anyhow::Result<()> {
@@ -23,7 +25,8 @@ fn main() -> anyhow::Result<()> {
         type_line(&to_source, text)?;
     }
     to_source.send(ToSource::Quit)?;
-    Box::new(TestDesktop::new(size, true)).run(Arc::new(Newest(to_us)), inbox)?;
+    Box::new(TestDesktop::new(size, true))
+        .run(Arc::new(Newest { frames: to_us, peripherals: Peripherals::default() }), inbox)?;
     let frame = frames.try_iter().last().context("nothing was shown")?;
     sumac::png::write_bgrx_png(Path::new(path), &frame)
 }
@@ -42,7 +45,10 @@ fn type_line(to_source: &Sender<ToSource>, text: &str) -> anyhow::Result<()> {
 
 /// Passes the pictures on and ignores the rest.
 #[derive(Clone)]
-struct Newest(Sender<Frame>);
+struct Newest {
+    frames: Sender<Frame>,
+    peripherals: Peripherals,
+}
 
 impl Host for Newest {
     fn display(&self, _: u8) -> Option<Box<dyn Stage>> {
@@ -50,12 +56,16 @@ impl Host for Newest {
     }
 
     fn leds(&self, _: Leds) {}
+
+    fn peripherals(&self) -> &Peripherals {
+        &self.peripherals
+    }
 }
 
 impl Stage for Newest {
     fn publish(&mut self, frame: Frame, _: &[Rect]) {
         // Nobody receives any more: the program is about to end.
-        let _ = self.0.send(frame);
+        let _ = self.frames.send(frame);
     }
 
     fn scanout(&mut self, _: Option<Dmabuf>) {}

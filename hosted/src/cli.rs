@@ -148,6 +148,9 @@ struct PictureArgs {
     /// The only graphics device to encode on, such as /dev/dri/renderD128 [default: any].
     #[arg(long, value_name = "PATH")]
     rendernode: Option<PathBuf>,
+    /// Whether sound is sent as Opus to viewers that can [default: on].
+    #[arg(long, value_name = "on|off", value_parser = on_off)]
+    playback_compression: Option<bool>,
 }
 
 #[derive(Args)]
@@ -256,6 +259,7 @@ impl SourceArgs {
 impl PictureArgs {
     fn apply(self, config: &mut Config) {
         config.image_compression = self.image_compression.unwrap_or(config.image_compression);
+        config.playback_compression = self.playback_compression.unwrap_or(config.playback_compression);
         config.streaming_video = self.streaming_video.unwrap_or(config.streaming_video);
         if let Some(codecs) = self.video_codecs {
             config.video_codecs = codecs;

@@ -2,10 +2,12 @@
 
 pub mod auth;
 pub mod config;
+pub mod devices;
 pub mod plan;
 pub mod png;
 pub mod probe;
 pub mod signals;
+pub mod sound;
 pub mod source;
 pub mod stats;
 pub mod transport;

@@ -58,6 +58,8 @@ pub struct Config {
     pub encoders: Vec<EncoderName>,
     /// The only graphics device to encode on, as its render node. Default: any.
     pub rendernode: Option<PathBuf>,
+    /// Whether sound is sent as Opus to viewers that can. Default: yes.
+    pub playback_compression: bool,
     /// Whether a line of figures is printed every second. Default: no.
     pub stats: bool,
 }
@@ -121,6 +123,7 @@ impl Default for Config {
             video_codecs: VideoCodecs::default(),
             encoders: Vec::new(),
             rendernode: None,
+            playback_compression: true,
             stats: false,
         }
     }

@@ -21,6 +21,7 @@ const SERVED: &[&str] = &[
     "ipv4",
     "ipv6",
     "password",
+    "playback-compression",
     "port",
     "rendernode",
     "seamless-migration",
@@ -38,7 +39,6 @@ const UNSERVED: &[(&str, Option<&str>)] = &[
     ("max-refresh-rate", None),
     ("password-secret", None),
     ("plaintext-channel", None),
-    ("playback-compression", Some("off")),
     ("sasl", Some("off")),
     ("tls-channel", None),
     ("tls-ciphers", None),
@@ -110,6 +110,7 @@ struct Wanted {
     password: Option<Password>,
     disable_ticketing: Option<bool>,
     image_compression: Option<super::ImageCompression>,
+    playback_compression: Option<bool>,
     streaming_video: Option<super::StreamingVideo>,
     video_codecs: Option<super::VideoCodecs>,
     rendernode: Option<String>,
@@ -125,6 +126,7 @@ impl Wanted {
             "ipv6" => self.ipv6 = boolean(word, value)?,
             "password" => self.password = Some(Password::new(text(word, value)?).map_err(OptionError::Password)?),
             "disable-ticketing" => self.disable_ticketing = Some(boolean(word, value)?),
+            "playback-compression" => self.playback_compression = Some(boolean(word, value)?),
             "image-compression" => self.image_compression = Some(parsed(word, value)?),
             "streaming-video" => self.streaming_video = Some(parsed(word, value)?),
             "video-codecs" | "video-codec" => self.video_codecs = Some(parsed(word, value)?),
@@ -157,6 +159,7 @@ impl Wanted {
             _ => {}
         }
         config.image_compression = self.image_compression.unwrap_or(config.image_compression);
+        config.playback_compression = self.playback_compression.unwrap_or(config.playback_compression);
         config.streaming_video = self.streaming_video.unwrap_or(config.streaming_video);
         if let Some(codecs) = self.video_codecs {
             config.video_codecs = codecs;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use sumac_core::link::{
     Admission, LinkClosed, LinkPoll, Linking, Opened, Question, ServerConfig, ServerLink, Verdict, Wanted,
 };
-use sumac_core::proto::caps::{DisplayCaps, InputsCaps, MainCaps};
+use sumac_core::proto::caps::{DisplayCaps, InputsCaps, MainCaps, PlaybackCaps, RecordCaps, VmcCaps};
 use sumac_core::proto::common::ChannelType;
 use sumac_core::time::Millis;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -13,6 +13,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::auth::{Attempt, TicketKey};
 use crate::server::{Engine, Found};
+use crate::sound::opus_is_there;
 use crate::transport::{HANDSHAKE_TIME, Peer, Stream};
 
 /// Bytes read at once; a whole link is a few hundred.
@@ -184,6 +185,11 @@ fn own_caps(kind: ChannelType) -> u32 {
             | DisplayCaps::PREF_VIDEO_CODEC_TYPE)
             .bits(),
         ChannelType::INPUTS => InputsCaps::KEY_SCANCODE.bits(),
+        ChannelType::PLAYBACK if opus_is_there() => (PlaybackCaps::VOLUME | PlaybackCaps::OPUS).bits(),
+        ChannelType::PLAYBACK => PlaybackCaps::VOLUME.bits(),
+        ChannelType::RECORD if opus_is_there() => (RecordCaps::VOLUME | RecordCaps::OPUS).bits(),
+        ChannelType::RECORD => RecordCaps::VOLUME.bits(),
+        ChannelType::USBREDIR | ChannelType::PORT | ChannelType::WEBDAV => VmcCaps::DATA_COMPRESS_LZ4.bits(),
         _ => 0,
     }
 }

@@ -86,6 +86,12 @@ pub(crate) trait Handler {
     /// due now.
     fn on_wake(&mut self, line: &mut Line<Self::Machine>) -> Result<(), Close>;
 
+    /// Whether what the client says can wait: its messages are left unread until this changes,
+    /// which has to ring the bell.
+    fn is_full(&self) -> bool {
+        false
+    }
+
     /// The channel is over, whatever the reason.
     fn on_close(&mut self, _line: &mut Line<Self::Machine>) {}
 }
@@ -207,22 +213,29 @@ async fn run<H: Handler>(
         let stall = (!line.outbox.is_empty()).then(|| progress + STALL);
         let timer = again.map(|at| line.epoch + Duration::from_millis(at.0));
         let deadline = [stall, timer].into_iter().flatten().min();
-        wait(stream, line, bell, deadline).await?;
-        receive(stream, inbox, line)?;
+        let reads = line.unsent() < READ_HOLD && !handler.is_full();
+        wait(stream, reads, line.unsent() > 0, bell, deadline).await?;
+        if reads {
+            receive(stream, inbox)?;
+        }
     }
 }
 
 /// Sleeps until there is something to do.
-async fn wait<M: Channel>(
+async fn wait(
     stream: &Stream,
-    line: &Line<M>,
+    reads: bool,
+    writes: bool,
     bell: &Rc<Notify>,
     deadline: Option<Instant>,
 ) -> Result<(), Close> {
-    let interest = match (line.unsent() < READ_HOLD, line.unsent() == 0) {
-        (true, true) => Interest::READABLE,
-        (true, false) => Interest::READABLE | Interest::WRITABLE,
-        (false, _) => Interest::WRITABLE,
+    let io = async {
+        match (reads, writes) {
+            (true, true) => stream.ready(Interest::READABLE | Interest::WRITABLE).await,
+            (true, false) => stream.ready(Interest::READABLE).await,
+            (false, true) => stream.ready(Interest::WRITABLE).await,
+            (false, false) => std::future::pending().await,
+        }
     };
     let timer = async {
         match deadline {
@@ -231,7 +244,7 @@ async fn wait<M: Channel>(
         }
     };
     tokio::select! {
-        ready = stream.ready(interest) => { ready?; }
+        ready = io => { ready?; }
         () = bell.notified() => {}
         () = timer => {}
     }
@@ -239,10 +252,7 @@ async fn wait<M: Channel>(
 }
 
 /// Reads what is there, up to [`READ_STEP`].
-fn receive<M: Channel>(stream: &Stream, inbox: &mut Inbox, line: &Line<M>) -> Result<(), Close> {
-    if line.unsent() >= READ_HOLD {
-        return Ok(());
-    }
+fn receive(stream: &Stream, inbox: &mut Inbox) -> Result<(), Close> {
     let had = inbox.bytes.len();
     inbox.bytes.resize(had + READ_STEP, 0);
     let read = stream.try_read(inbox.bytes.get_mut(had..).unwrap_or_default());
@@ -259,7 +269,9 @@ fn receive<M: Channel>(stream: &Stream, inbox: &mut Inbox, line: &Line<M>) -> Re
 /// Hands every complete message to the machine, and what it means to the handler.
 fn handle_received<H: Handler>(inbox: &mut Inbox, line: &mut Line<H::Machine>, handler: &mut H) -> Result<(), Close> {
     let mut at = 0;
-    while let Some(unit) = inbox.bytes.get(at..).and_then(|rest| rest.get(..inbox.framing.want())) {
+    while !handler.is_full()
+        && let Some(unit) = inbox.bytes.get(at..).and_then(|rest| rest.get(..inbox.framing.want()))
+    {
         at += unit.len();
         if let Some(message) = inbox.framing.on_bytes(unit)? {
             let now = line.now();

@@ -6,13 +6,21 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
 use super::mailbox::{Mailbox, MailboxStage};
-use crate::source::{Host, Leds, Stage};
+use crate::source::{Host, Leds, Peripherals, Stage};
 
 /// What sources said that the engine has not taken; a clone is another handle.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(crate) struct SceneHost {
     shared: Arc<Mutex<Shared>>,
     arrived: Arc<Notify>,
+    peripherals: Peripherals,
+}
+
+impl Default for SceneHost {
+    fn default() -> Self {
+        let arrived = Arc::default();
+        Self { shared: Arc::default(), peripherals: Peripherals::new(&arrived), arrived }
+    }
 }
 
 #[derive(Default)]
@@ -68,5 +76,9 @@ impl Host for SceneHost {
     fn leds(&self, leds: Leds) {
         self.lock().news.leds = Some(leds);
         self.arrived.notify_one();
+    }
+
+    fn peripherals(&self) -> &Peripherals {
+        &self.peripherals
     }
 }

@@ -13,7 +13,9 @@ use super::source_thread::SourceThread;
 use crate::auth::{AuthRate, KeyStock, TicketCheck};
 use crate::config::Config;
 use crate::connection::millis;
-use crate::source::{InputEvent, Size, ToSource};
+use crate::devices::DeviceHub;
+use crate::sound::{PlaybackHub, RecordHub};
+use crate::source::{Host, InputEvent, Peripherals, Size, ToSource};
 use crate::viewer::{ChannelName, Session};
 
 /// Sessions at once; each is a viewer with about four connections.
@@ -24,6 +26,9 @@ pub(crate) struct Engine {
     config: Config,
     epoch: Instant,
     displays: Displays,
+    playback: PlaybackHub,
+    record: RecordHub,
+    devices: DeviceHub,
     source: SourceThread,
     sessions: RefCell<HashMap<u32, Rc<Session>>>,
     watching: Rc<Cell<usize>>,
@@ -56,10 +61,16 @@ impl Engine {
         tickets: TicketCheck,
     ) -> Rc<Self> {
         let rate = RefCell::new(AuthRate::new(config.auth_rate));
+        let Peripherals { sound, devices } = displays.host().peripherals().clone();
+        let playback = PlaybackHub::new(sound.playback().clone(), config.playback_compression);
+        let (record, devices) = (RecordHub::new(sound.record().clone()), DeviceHub::new(devices));
         Rc::new(Self {
             config,
             epoch,
             displays,
+            playback,
+            record,
+            devices,
             source,
             sessions: RefCell::default(),
             watching: Rc::default(),
@@ -87,21 +98,40 @@ impl Engine {
         &self.displays
     }
 
+    /// The source's sound.
+    pub(crate) fn playback(&self) -> &PlaybackHub {
+        &self.playback
+    }
+
+    /// A viewer's sound.
+    pub(crate) fn record(&self) -> &RecordHub {
+        &self.record
+    }
+
+    /// The source's character devices.
+    pub(crate) fn devices(&self) -> &DeviceHub {
+        &self.devices
+    }
+
     /// The channels that a session can link, in the order of CHANNELS_LIST.
     pub(crate) fn channels(&self) -> Vec<ChannelName> {
         let numbers = self.displays.numbers();
         let displays = numbers.iter().map(|&number| (ChannelType::DISPLAY, number));
         let cursors = numbers.iter().map(|&number| (ChannelType::CURSOR, number));
-        displays.chain([(ChannelType::INPUTS, 0)]).chain(cursors).collect()
+        let others = [(ChannelType::INPUTS, 0), (ChannelType::PLAYBACK, 0), (ChannelType::RECORD, 0)];
+        displays.chain(others).chain(cursors).chain(self.devices.channels()).collect()
     }
 
     pub(crate) fn source(&self) -> &SourceThread {
         &self.source
     }
 
-    /// Takes in what the source said; main channels tell their clients of new displays.
+    /// Takes in what the source said; main channels tell their clients of new channels.
     pub(crate) fn take_mail(&self) {
-        if self.displays.take_mail() {
+        self.playback.take_mail(self.now());
+        self.record.take_mail();
+        let devices = self.devices.take_mail();
+        if self.displays.take_mail() || devices {
             self.sessions.borrow().values().for_each(|session| session.ring());
         }
     }

@@ -27,6 +27,7 @@ use crate::config::{Config, SourceChoice};
 use crate::connection::handshake;
 use crate::png::write_bgrx_png;
 use crate::signals::{Request, Signals};
+use crate::sound::report_opus;
 use crate::source::{Frames, Source, TestDesktop, ToSource};
 use crate::stats::{Ready, Reporter};
 use crate::transport::{Listeners, Lobby, Peer, Stream};
@@ -50,6 +51,7 @@ async fn run(config: Config) -> anyhow::Result<()> {
     let mut signals = Signals::install()?;
     let access = Access::prepare(&config.ticketing)?;
     let keys = KeyStock::start()?;
+    report_opus();
     let epoch = tokio::time::Instant::now();
     let displays = Displays::new(&config, epoch);
     let source = make_source(&config)?;
@@ -68,6 +70,8 @@ async fn run(config: Config) -> anyhow::Result<()> {
     let reporter = Reporter::start(io::stdout(), &ready, source.activity(), config.stats)?;
     let tickets = access.ticket_check(Instant::now());
     let engine = Engine::new(config, epoch, displays, source, keys, tickets);
+    // What the source opened before there was an engine.
+    engine.take_mail();
     let lobby = Rc::new(RefCell::new(Lobby::default()));
     let result = loop {
         tokio::select! {

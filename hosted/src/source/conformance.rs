@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use sumac_backends::{Dmabuf, Frame};
 
-use super::{Button, Cookie, CursorShape, Host, InputEvent, Leds, Rect, Size, Source, Stage, ToSource};
+use super::{Button, Cookie, CursorShape, Host, InputEvent, Leds, Peripherals, Rect, Size, Source, Stage, ToSource};
 
 /// Longer than this is taken for "never"; a machine may be slow.
 const NEVER: Duration = Duration::from_secs(20);
@@ -91,7 +91,8 @@ impl Running {
         let stats = source.stats();
         let thread = thread::spawn(move || {
             let stage = CheckingStage { first: Some(size), newest: None, published: tell_published };
-            let result = source.run(Arc::new(CheckingHost(Mutex::new(Some(stage)))), inbox);
+            let host = CheckingHost { stage: Mutex::new(Some(stage)), peripherals: Peripherals::default() };
+            let result = source.run(Arc::new(host), inbox);
             // The receiver is gone when the check has failed already.
             let _ = tell_ended.send(());
             result.expect("the source failed");
@@ -117,15 +118,22 @@ impl Running {
 }
 
 /// Has display 0, once.
-struct CheckingHost(Mutex<Option<CheckingStage>>);
+struct CheckingHost {
+    stage: Mutex<Option<CheckingStage>>,
+    peripherals: Peripherals,
+}
 
 impl Host for CheckingHost {
     fn display(&self, id: u8) -> Option<Box<dyn Stage>> {
         assert_eq!(id, 0, "sources with one display number it 0");
-        self.0.lock().unwrap().take().map(|stage| Box::new(stage) as Box<dyn Stage>)
+        self.stage.lock().unwrap().take().map(|stage| Box::new(stage) as Box<dyn Stage>)
     }
 
     fn leds(&self, _: Leds) {}
+
+    fn peripherals(&self) -> &Peripherals {
+        &self.peripherals
+    }
 }
 
 /// Checks every picture against the one before, on the source's own thread.

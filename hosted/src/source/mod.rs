@@ -13,6 +13,7 @@ use sumac_backends::{Dmabuf, Frame};
 
 pub use frames::Frames;
 pub use geometry::{Rect, Size};
+pub use peripherals::Peripherals;
 pub use pool::FramePool;
 pub use stats::SourceStats;
 pub use test_desktop::TestDesktop;
@@ -21,6 +22,7 @@ pub use test_desktop::TestDesktop;
 mod conformance;
 pub mod frames;
 mod geometry;
+mod peripherals;
 mod pool;
 #[cfg(test)]
 mod recorder;
@@ -50,6 +52,8 @@ pub trait Host: Send + Sync {
     fn display(&self, id: u8) -> Option<Box<dyn Stage>>;
     /// The lock lights of the keyboard changed.
     fn leds(&self, leds: Leds);
+    /// Sound, character devices and the clipboard.
+    fn peripherals(&self) -> &Peripherals;
 }
 
 /// What a source can do to one display. Dropping it takes the display away.

@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 
 use sumac_backends::{Dmabuf, Frame};
 
-use super::{Cookie, CursorShape, Host, Leds, Rect, Stage};
+use super::{Cookie, CursorShape, Host, Leds, Peripherals, Rect, Stage};
 
 /// What a source told its host and stage.
 pub(super) enum Told {
@@ -27,18 +27,21 @@ pub(super) enum Told {
 
 /// Passes on everything, in order.
 #[derive(Clone)]
-pub(super) struct Recorder(Sender<Told>);
+pub(super) struct Recorder {
+    told: Sender<Told>,
+    peripherals: Peripherals,
+}
 
 impl Recorder {
     /// A recorder and where to read what it records.
     pub(super) fn host() -> (Arc<dyn Host>, Receiver<Told>) {
         let (sender, receiver) = channel();
-        (Arc::new(Self(sender)), receiver)
+        (Arc::new(Self { told: sender, peripherals: Peripherals::default() }), receiver)
     }
 
     /// The test may have read enough and be gone.
     fn record(&self, told: Told) {
-        let _ = self.0.send(told);
+        let _ = self.told.send(told);
     }
 }
 
@@ -49,6 +52,10 @@ impl Host for Recorder {
 
     fn leds(&self, leds: Leds) {
         self.record(Told::Leds(leds));
+    }
+
+    fn peripherals(&self) -> &Peripherals {
+        &self.peripherals
     }
 }
 

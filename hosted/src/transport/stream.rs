@@ -35,6 +35,11 @@ impl Stream {
         matches!(self, Self::Unix(_))
     }
 
+    /// Limits what the kernel holds for a peer that does not read; it makes twice as much of it.
+    pub fn limit_send_buffer(&self, bytes: usize) -> io::Result<()> {
+        Ok(rustix::net::sockopt::set_socket_send_buffer_size(self, bytes)?)
+    }
+
     /// Waits until reading or writing may succeed.
     pub async fn ready(&self, interest: Interest) -> io::Result<Ready> {
         each!(self, inner => inner.ready(interest).await)

@@ -40,12 +40,17 @@ impl Main {
     /// Names the channels that are there and not in `told`: a client makes each that it reads.
     fn send_channels(&mut self, line: &mut Line<MainServer>) -> Result<(), Close> {
         let channels = self.engine.channels();
-        let new = channels.iter().filter(|channel| !self.told.contains(channel));
-        let new: Vec<_> = new.map(|(kind, id)| ChannelId::new(kind.0, *id)).collect();
-        self.told = channels;
+        self.told.retain(|channel| channels.contains(channel));
+        // A device that another viewer has is named once it is free.
+        let is_new = |channel: &ChannelName| {
+            !self.told.contains(channel) && !self.engine.devices().is_taken(*channel, self.session.id)
+        };
+        let new: Vec<_> = channels.into_iter().filter(is_new).collect();
         if new.is_empty() {
             return Ok(());
         }
+        self.told.extend(&new);
+        let new: Vec<_> = new.iter().map(|(kind, id)| ChannelId::new(kind.0, *id)).collect();
         send(line, &ServerMessage::ChannelsList(ChannelsList { channels: Counted::new(&new) }))
     }
 

@@ -2,11 +2,15 @@
 
 mod agent;
 mod cursor;
+mod device;
 mod display;
 mod follower;
 mod inputs;
 mod main;
 mod picture;
+mod playback;
+mod record;
+mod smartcard;
 mod streams;
 
 use std::cell::{Cell, RefCell};
@@ -18,11 +22,17 @@ use sumac_core::channel::display::DisplayServer;
 use sumac_core::channel::framing::Framing;
 use sumac_core::channel::inputs::InputsServer;
 use sumac_core::channel::main::MainServer;
+use sumac_core::channel::playback::PlaybackServer;
+use sumac_core::channel::port::PortServer;
+use sumac_core::channel::record::RecordServer;
+use sumac_core::channel::smartcard::SmartcardServer;
+use sumac_core::channel::vmc::VmcServer;
 use sumac_core::proto::common::ChannelType;
 use sumac_core::proto::main::MouseModes;
 use tokio::sync::Notify;
 
 use crate::connection::{Close, Handler, Line, Linked, drive};
+use crate::devices::Attached;
 use crate::server::{Display, Engine};
 use crate::transport::{Peer, Stream};
 
@@ -103,6 +113,14 @@ pub(crate) async fn run(engine: &Rc<Engine>, stream: Stream, peer: &Peer, linked
     let close = match kind {
         ChannelType::MAIN => context.main(linked).await,
         ChannelType::INPUTS => context.inputs(linked).await,
+        ChannelType::PLAYBACK => context.playback(linked).await,
+        ChannelType::RECORD => context.record(linked).await,
+        ChannelType::USBREDIR | ChannelType::PORT | ChannelType::WEBDAV | ChannelType::SMARTCARD => {
+            match engine.devices().attach((kind, id), session.id, &bell) {
+                Some(attached) => context.device(kind, attached, linked).await,
+                None => Close::Ended("another viewer has the device, or it is gone"),
+            }
+        }
         _ => match engine.displays().get(id) {
             Some(display) if kind == ChannelType::DISPLAY => context.display(&display, linked).await,
             Some(display) => context.cursor(&display, linked).await,
@@ -154,6 +172,39 @@ impl Context<'_> {
         let machine = <CursorServer>::new(linked.opened.negotiated);
         let handler = cursor::Cursor::new(Rc::clone(&display.scene), Rc::clone(self.session), self.bell);
         self.drive(machine, handler, linked).await
+    }
+
+    async fn playback(&self, linked: Linked) -> Close {
+        if let Err(error) = self.stream.limit_send_buffer(playback::SEND_BUFFER) {
+            tracing::debug!(%error, "the kernel keeps its own limit for sound");
+        }
+        let machine = PlaybackServer::new(linked.opened.negotiated);
+        let handler = playback::Playback::new(Rc::clone(self.engine), Rc::clone(self.session), self.bell);
+        self.drive(machine, handler, linked).await
+    }
+
+    async fn record(&self, linked: Linked) -> Close {
+        let machine = RecordServer::new(linked.opened.negotiated);
+        let handler = record::Record::new(Rc::clone(self.engine), Rc::clone(self.session), Rc::clone(self.bell));
+        self.drive(machine, handler, linked).await
+    }
+
+    async fn device(&self, kind: ChannelType, attached: Attached, linked: Linked) -> Close {
+        let (negotiated, session, local) = (linked.opened.negotiated, Rc::clone(self.session), self.stream.is_unix());
+        match kind {
+            ChannelType::USBREDIR => {
+                let handler = device::Device::new(session, attached, local);
+                self.drive(VmcServer::new(negotiated), handler, linked).await
+            }
+            ChannelType::SMARTCARD => {
+                let handler = smartcard::Smartcard::new(session, attached);
+                self.drive(SmartcardServer::new(negotiated), handler, linked).await
+            }
+            _ => {
+                let handler = device::Device::new(session, attached, local);
+                self.drive(PortServer::new(negotiated), handler, linked).await
+            }
+        }
     }
 
     async fn drive<H: Handler>(&self, machine: H::Machine, mut handler: H, linked: Linked) -> Close {

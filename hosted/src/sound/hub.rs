@@ -1,0 +1,307 @@
+//! [`PlaybackHub`]: a source's sound as packets, coded once for all listeners.
+
+use std::cell::{Cell, Ref, RefCell};
+use std::collections::VecDeque;
+use std::rc::{Rc, Weak};
+
+use bytes::Bytes;
+use sumac_core::time::Millis;
+use tokio::sync::Notify;
+
+use super::playback::{News, Playback};
+use super::{Volume, bytes_of, opus};
+
+/// Milliseconds of sound in a packet: Opus's usual, and what libspice-server sends.
+const PACKET_MS: u32 = 10;
+/// Packets that are kept for listeners which are late.
+const KEPT: usize = 20;
+/// Packets of nothing but zeros after which the stream stops: 2 s, so that pauses do not stop it.
+const SILENCE: u32 = 200;
+/// Milliseconds that the packets' times may be away from the clock before they are set anew: a
+/// source hands over more than one packet at once, and has a clock of its own.
+const DRIFT_MS: u32 = 100;
+
+/// The engine's end of [`Playback`].
+pub(crate) struct PlaybackHub {
+    source: Playback,
+    compression: bool,
+    volume: Cell<Volume>,
+    /// What was taken and fills no packet.
+    rest: RefCell<Vec<u8>>,
+    rate: Cell<Option<u32>>,
+    stream: RefCell<Option<Stream>>,
+    streams: Cell<u64>,
+    bells: RefCell<Vec<Weak<Notify>>>,
+}
+
+/// Sound that began and did not end yet.
+pub(crate) struct Stream {
+    /// Another one has another number.
+    pub(crate) number: u64,
+    /// Samples of a channel in a second.
+    pub(crate) rate: u32,
+    packets: VecDeque<Packet>,
+    /// Number of the next packet, from 0.
+    next: u64,
+    time: u32,
+    quiet: u32,
+    encoder: Option<opus::Encoder>,
+}
+
+/// 10 ms of sound.
+#[derive(Clone, Debug)]
+pub(crate) struct Packet {
+    /// Counts up by one in a stream.
+    pub(crate) number: u64,
+    /// When to play it, on the multi-media clock.
+    pub(crate) time: u32,
+    /// The samples.
+    pub(crate) raw: Bytes,
+    /// The same as Opus, where the stream has it.
+    pub(crate) opus: Option<Bytes>,
+}
+
+impl PlaybackHub {
+    /// With `compression`, listeners that can are sent Opus.
+    pub(crate) fn new(source: Playback, compression: bool) -> Self {
+        Self {
+            source,
+            compression,
+            volume: Cell::default(),
+            rest: RefCell::default(),
+            rate: Cell::default(),
+            stream: RefCell::default(),
+            streams: Cell::new(0),
+            bells: RefCell::default(),
+        }
+    }
+
+    /// `bell` rings whenever there is something new, as long as somebody keeps it.
+    pub(crate) fn listen(&self, bell: &Rc<Notify>) {
+        self.bells.borrow_mut().push(Rc::downgrade(bell));
+    }
+
+    /// How loud.
+    pub(crate) fn volume(&self) -> Volume {
+        self.volume.get()
+    }
+
+    /// The stream that runs, if one does.
+    pub(crate) fn stream(&self) -> Ref<'_, Option<Stream>> {
+        self.stream.borrow()
+    }
+
+    /// Takes in what the source played.
+    pub(crate) fn take_mail(&self, now: Millis) {
+        let News { rate, samples, volume } = self.source.take();
+        let changed = self.volume.replace(volume) != volume || self.rate.get() != rate || !samples.is_empty();
+        if !changed {
+            return;
+        }
+        let before = self.rate.replace(rate);
+        if rate.is_some() && rate != before {
+            self.end();
+        }
+        if let Some(rate) = rate.or(before) {
+            self.play(rate, &samples, now);
+        }
+        if rate.is_none() {
+            self.end();
+        }
+        self.ring();
+    }
+
+    /// Cuts packets; without listeners the sound is dropped.
+    fn play(&self, rate: u32, samples: &[u8], now: Millis) {
+        self.bells.borrow_mut().retain(|bell| bell.strong_count() > 0);
+        if self.bells.borrow().is_empty() {
+            return self.end();
+        }
+        let mut rest = self.rest.borrow_mut();
+        rest.extend_from_slice(samples);
+        let size = bytes_of(rate, PACKET_MS);
+        let whole = rest.len() - rest.len() % size;
+        let packets: Vec<u8> = rest.drain(..whole).collect();
+        for packet in packets.chunks(size) {
+            self.push(rate, packet, now);
+        }
+    }
+
+    fn push(&self, rate: u32, samples: &[u8], now: Millis) {
+        let silent = samples.iter().all(|&byte| byte == 0);
+        let mut stream = self.stream.borrow_mut();
+        if stream.is_none() && !silent {
+            self.streams.set(self.streams.get() + 1);
+            *stream = Some(Stream::new(self.streams.get(), rate, self.compression, now));
+        }
+        if let Some(running) = stream.as_mut() {
+            running.quiet = if silent { running.quiet + 1 } else { 0 };
+            if running.quiet > SILENCE {
+                *stream = None;
+            } else {
+                running.push(samples, now);
+            }
+        }
+    }
+
+    fn end(&self) {
+        self.rest.borrow_mut().clear();
+        *self.stream.borrow_mut() = None;
+    }
+
+    fn ring(&self) {
+        self.bells.borrow().iter().filter_map(Weak::upgrade).for_each(|bell| bell.notify_one());
+    }
+}
+
+impl Stream {
+    fn new(number: u64, rate: u32, compression: bool, now: Millis) -> Self {
+        let encoder = if compression { opus::Encoder::new(rate) } else { None };
+        let time = now.mm_time();
+        Self { number, rate, packets: VecDeque::with_capacity(KEPT), next: 0, time, quiet: 0, encoder }
+    }
+
+    /// Whether its packets are there as Opus.
+    pub(crate) fn has_opus(&self) -> bool {
+        self.encoder.is_some()
+    }
+
+    /// Number and time of the packet that a listener gets first.
+    pub(crate) fn begin(&self) -> (u64, u32) {
+        self.packets.back().map_or((self.next, self.time), |newest| (newest.number, newest.time))
+    }
+
+    /// The first packet from `number` on; older ones are lost.
+    pub(crate) fn packet(&self, number: u64) -> Option<&Packet> {
+        self.packets.iter().find(|packet| packet.number >= number)
+    }
+
+    fn push(&mut self, samples: &[u8], now: Millis) {
+        let ahead = self.time.wrapping_sub(now.mm_time());
+        if ahead.min(ahead.wrapping_neg()) > DRIFT_MS {
+            self.time = now.mm_time();
+        }
+        if self.packets.len() == KEPT {
+            self.packets.pop_front();
+        }
+        let opus = self.encoder.as_mut().and_then(|encoder| encoder.encode(samples));
+        let raw = Bytes::copy_from_slice(samples);
+        self.packets.push_back(Packet { number: self.next, time: self.time, raw, opus });
+        self.next += 1;
+        self.time = self.time.wrapping_add(PACKET_MS);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PACKET: usize = 1920;
+
+    fn started(compression: bool) -> (Playback, PlaybackHub, Rc<Notify>) {
+        let source = Playback::default();
+        source.start(48_000).unwrap();
+        let hub = PlaybackHub::new(source.clone(), compression);
+        let bell = Rc::new(Notify::new());
+        hub.listen(&bell);
+        (source, hub, bell)
+    }
+
+    fn numbers(hub: &PlaybackHub) -> Vec<u64> {
+        hub.stream().as_ref().map_or(Vec::new(), |s| s.packets.iter().map(|p| p.number).collect())
+    }
+
+    #[test]
+    fn packets_have_10_ms_and_times_that_follow_the_clock() {
+        let (source, hub, _bell) = started(false);
+        source.write(&[1; PACKET * 2 + 400]);
+        hub.take_mail(Millis(1000));
+        source.write(&[1; PACKET - 400]);
+        hub.take_mail(Millis(1010));
+        {
+            let stream = hub.stream();
+            let stream = stream.as_ref().unwrap();
+            let times: Vec<_> = stream.packets.iter().map(|p| (p.time, p.raw.len(), p.opus.is_some())).collect();
+            assert_eq!(times, [(1000, PACKET, false), (1010, PACKET, false), (1020, PACKET, false)]);
+            assert_eq!((stream.rate, stream.begin()), (48_000, (2, 1020)));
+        }
+        source.write(&[1; PACKET]);
+        hub.take_mail(Millis(5000));
+        assert_eq!(hub.stream().as_ref().unwrap().begin(), (3, 5000), "set anew after a pause");
+    }
+
+    #[test]
+    fn late_listeners_lose_the_oldest() {
+        let (source, hub, _bell) = started(false);
+        for n in 0..50 {
+            source.write(&[1; PACKET]);
+            hub.take_mail(Millis(n * 10));
+        }
+        assert_eq!(numbers(&hub), (30..50).collect::<Vec<_>>());
+        let stream = hub.stream();
+        let stream = stream.as_ref().unwrap();
+        assert_eq!(stream.packet(3).unwrap().number, 30);
+        assert_eq!(stream.packet(49).unwrap().number, 49);
+        assert!(stream.packet(50).is_none());
+    }
+
+    #[test]
+    fn a_stop_and_another_rate_end_the_stream() {
+        let (source, hub, _bell) = started(false);
+        source.write(&[1; PACKET]);
+        hub.take_mail(Millis(0));
+        let first = hub.stream().as_ref().unwrap().number;
+        source.stop();
+        hub.take_mail(Millis(10));
+        assert!(hub.stream().is_none());
+        source.start(44_100).unwrap();
+        hub.take_mail(Millis(20));
+        assert!(hub.stream().is_none(), "nothing is to be heard yet");
+        source.write(&[1; 441 * 4]);
+        hub.take_mail(Millis(30));
+        let stream = hub.stream();
+        let stream = stream.as_ref().unwrap();
+        assert!((stream.rate, stream.has_opus()) == (44_100, false) && stream.number != first);
+    }
+
+    #[test]
+    fn silence_stops_the_stream_and_sound_starts_another() {
+        let (source, hub, _bell) = started(false);
+        let play = |byte, packets: u32| {
+            for n in 0..packets {
+                source.write(&[byte; PACKET]);
+                hub.take_mail(Millis(u64::from(n) * 10));
+            }
+        };
+        play(0, 3);
+        assert!(hub.stream().is_none());
+        play(1, 1);
+        play(0, SILENCE);
+        assert!(hub.stream().is_some(), "a pause");
+        play(0, 1);
+        assert!(hub.stream().is_none());
+        play(1, 1);
+        assert_eq!(hub.stream().as_ref().unwrap().number, 2);
+    }
+
+    #[test]
+    fn nothing_is_kept_or_coded_for_nobody() {
+        let (source, hub, bell) = started(true);
+        drop(bell);
+        source.write(&[1; PACKET]);
+        hub.take_mail(Millis(0));
+        assert!(hub.stream().is_none() && hub.rest.borrow().is_empty());
+    }
+
+    #[tokio::test]
+    async fn volume_rings_the_listeners() {
+        let (source, hub, bell) = started(false);
+        hub.take_mail(Millis(0));
+        bell.notified().await;
+        let volume = Volume { left: 1, right: 2, muted: true };
+        source.set_volume(volume);
+        hub.take_mail(Millis(0));
+        bell.notified().await;
+        assert_eq!(hub.volume(), volume);
+    }
+}

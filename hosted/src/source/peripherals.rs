@@ -1,0 +1,25 @@
+//! [`Peripherals`]: what a source has beside displays and input.
+
+use std::sync::Arc;
+
+use tokio::sync::Notify;
+
+use crate::devices::Devices;
+use crate::sound::Sound;
+
+/// Sound and devices. A clone is another handle; any thread may use it. `default()` leads nowhere,
+/// for hosts that have no viewers.
+#[derive(Clone, Debug, Default)]
+pub struct Peripherals {
+    /// Sound to the viewers and from one of them.
+    pub sound: Sound,
+    /// Where character devices are opened, which become channels: USB redirection, ports and others.
+    pub devices: Devices,
+}
+
+impl Peripherals {
+    /// `arrived` is notified when the engine should look.
+    pub(crate) fn new(arrived: &Arc<Notify>) -> Self {
+        Self { sound: Sound::new(arrived), devices: Devices::new(arrived) }
+    }
+}

@@ -1,0 +1,108 @@
+//! The record channel: a viewer's microphone, when the source listens and this viewer is asked.
+
+use std::rc::Rc;
+
+use sumac_core::channel::record::{RecordEvent, RecordServer};
+use sumac_core::channel::{Heard, PeerError};
+use sumac_core::proto::caps::RecordCaps;
+use sumac_core::proto::playback::{AudioFormat, AudioMode};
+use sumac_core::proto::record::{Mute, ServerMessage, Start, Stop, Volume as WireVolume};
+use sumac_core::wire::Counted;
+use tokio::sync::Notify;
+
+use super::Session;
+use crate::connection::{Close, Handler, Line};
+use crate::server::Engine;
+use crate::sound::{Decoder, Volume};
+
+/// The handler.
+pub(super) struct Record {
+    engine: Rc<Engine>,
+    session: Rc<Session>,
+    bell: Rc<Notify>,
+    /// Samples a second that the client was asked for.
+    asked: Option<u32>,
+    volume: Option<Volume>,
+    /// For the mode in force; there is none for raw sound.
+    decoder: Option<Decoder>,
+}
+
+impl Record {
+    pub(super) fn new(engine: Rc<Engine>, session: Rc<Session>, bell: Rc<Notify>) -> Self {
+        engine.record().enter(&bell);
+        Self { engine, session, bell, asked: None, volume: None, decoder: None }
+    }
+
+    fn on_sound(&mut self, mode: AudioMode, data: &[u8]) -> Result<(), Close> {
+        if mode != AudioMode::OPUS {
+            self.engine.record().on_raw(data);
+            return Ok(());
+        }
+        let decoder = match &mut self.decoder {
+            Some(decoder) => decoder,
+            None => {
+                let decoder = self.asked.map_or(Err("nothing was asked for"), Decoder::new);
+                self.decoder.insert(decoder.map_err(|why| unexpected("MODE", why))?)
+            }
+        };
+        let samples = decoder.decode(data).map_err(|why| unexpected("DATA", why))?;
+        self.engine.record().on_samples(samples);
+        Ok(())
+    }
+}
+
+fn unexpected(message: &'static str, why: &'static str) -> PeerError {
+    PeerError::Unexpected { message, why }
+}
+
+impl Handler for Record {
+    type Machine = RecordServer;
+
+    fn on_open(&mut self, line: &mut Line<RecordServer>) -> Result<(), Close> {
+        self.on_wake(line)
+    }
+
+    fn on_event(&mut self, _line: &mut Line<RecordServer>, event: RecordEvent<'_>) -> Result<(), Close> {
+        match event {
+            RecordEvent::Common(Heard::Disconnecting(_)) => Err(Close::Goodbye),
+            RecordEvent::Mode(_) => {
+                self.decoder = None;
+                Ok(())
+            }
+            RecordEvent::Sound { mode, data, .. } => self.on_sound(mode, data),
+            _ => Ok(()),
+        }
+    }
+
+    fn on_wake(&mut self, line: &mut Line<RecordServer>) -> Result<(), Close> {
+        self.session.check()?;
+        let wish = self.engine.record().wish(&self.bell);
+        if wish.rate != self.asked {
+            if self.asked.is_some() {
+                send(line, &ServerMessage::Stop(Stop {}))?;
+            }
+            self.decoder = None;
+            self.asked = wish.rate;
+            if let Some(frequency) = wish.rate {
+                let start = Start { channels: 2, format: AudioFormat::S16, frequency };
+                send(line, &ServerMessage::Start(start))?;
+            }
+        }
+        if wish.rate.is_some() && self.volume != Some(wish.volume) && line.machine.caps().contains(RecordCaps::VOLUME) {
+            self.volume = Some(wish.volume);
+            let volume = [wish.volume.left.into(), wish.volume.right.into()];
+            send(line, &ServerMessage::Volume(WireVolume { volume: Counted::new(&volume) }))?;
+            send(line, &ServerMessage::Mute(Mute { mute: wish.volume.muted.into() }))?;
+        }
+        Ok(())
+    }
+
+    fn on_close(&mut self, _line: &mut Line<RecordServer>) {
+        self.engine.record().leave(&self.bell);
+    }
+}
+
+/// The channel has no acknowledgement window: a refusal is a mistake of ours.
+fn send(line: &mut Line<RecordServer>, message: &ServerMessage<'_>) -> Result<(), Close> {
+    line.send(message, &[]).map_err(Close::Refused)
+}
