@@ -60,6 +60,8 @@ pub struct Config {
     pub rendernode: Option<PathBuf>,
     /// Whether sound is sent as Opus to viewers that can. Default: yes.
     pub playback_compression: bool,
+    /// Whether clients are passed memfds as scanouts, which none can import: for tests. Default: no.
+    pub pass_memfds: bool,
     /// Whether a line of figures is printed every second. Default: no.
     pub stats: bool,
 }
@@ -124,6 +126,7 @@ impl Default for Config {
             encoders: Vec::new(),
             rendernode: None,
             playback_compression: true,
+            pass_memfds: false,
             stats: false,
         }
     }

@@ -9,7 +9,9 @@ mod handshake;
 mod outbox;
 
 use std::io;
+use std::os::fd::OwnedFd;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -59,6 +61,9 @@ pub(crate) enum Close {
     /// The client does not read what it is sent.
     #[error("the client has read nothing for 30 s, {0} bytes wait for it")]
     Stalled(usize),
+    /// The client does not say that it has shown a draw.
+    #[error("the client has not answered a GL_DRAW for {} s", .0.as_secs())]
+    Undone(Duration),
     /// The server wants it so.
     #[error("{0}")]
     Ended(&'static str),
@@ -90,6 +95,11 @@ pub(crate) trait Handler {
     /// which has to ring the bell.
     fn is_full(&self) -> bool {
         false
+    }
+
+    /// When [`Self::on_wake`] is to be called at the latest.
+    fn deadline(&self) -> Option<Instant> {
+        None
     }
 
     /// The channel is over, whatever the reason.
@@ -130,6 +140,19 @@ impl<M: Channel> Line<M> {
         Ok(())
     }
 
+    /// Says a message without payload and passes `fds` behind it; only on a UNIX socket.
+    pub(crate) fn send_fds(&mut self, message: &M::Message<'_>, fds: Vec<Arc<OwnedFd>>) -> Result<(), Refused> {
+        self.send(message, &[])?;
+        self.outbox.push_fds(fds);
+        Ok(())
+    }
+
+    /// Takes everything as sent; answers how many bytes that were.
+    #[cfg(test)]
+    pub(crate) fn forget_unsent(&mut self) -> usize {
+        std::mem::take(&mut self.outbox).len()
+    }
+
     /// Bytes that the kernel has not taken yet.
     pub(crate) fn unsent(&self) -> usize {
         self.outbox.len()
@@ -144,7 +167,7 @@ impl<M: Channel> Line<M> {
     }
 
     /// Queues all that the machine itself wants to say; answers when it wants to be asked again.
-    fn pump(&mut self) -> Result<Option<Millis>, Close> {
+    pub(crate) fn pump(&mut self) -> Result<Option<Millis>, Close> {
         loop {
             match self.machine.poll(self.now(), &mut self.head) {
                 Ok(Poll::Transmit(transmit)) => self.outbox.push(self.head.get(..transmit.head).unwrap_or_default()),
@@ -212,7 +235,7 @@ async fn run<H: Handler>(
         }
         let stall = (!line.outbox.is_empty()).then(|| progress + STALL);
         let timer = again.map(|at| line.epoch + Duration::from_millis(at.0));
-        let deadline = [stall, timer].into_iter().flatten().min();
+        let deadline = [stall, timer, handler.deadline()].into_iter().flatten().min();
         let reads = line.unsent() < READ_HOLD && !handler.is_full();
         wait(stream, reads, line.unsent() > 0, bell, deadline).await?;
         if reads {

@@ -141,39 +141,13 @@ impl Drop for MailboxStage {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
-    use std::sync::atomic::AtomicUsize;
-
-    use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
+mod tests {
     use sumac_backends::Layout;
-    use sumac_backends::dmabuf::{Fourcc, MOD_LINEAR, Plane, Shape};
 
     use super::*;
+    use crate::scene::testing::{Done, dmabuf};
 
-    /// Counts the draws that are done.
-    #[derive(Clone, Default)]
-    pub(crate) struct Done(Arc<AtomicUsize>);
-
-    impl Done {
-        pub(crate) fn cookie(&self) -> Cookie {
-            let count = Arc::clone(&self.0);
-            Cookie::new(move || {
-                count.fetch_add(1, Ordering::Relaxed);
-            })
-        }
-
-        pub(crate) fn count(&self) -> usize {
-            self.0.load(Ordering::Relaxed)
-        }
-    }
-
-    /// A black picture in a memfd.
-    pub(crate) fn dmabuf(width: u32, height: u32) -> Dmabuf {
-        let fd = memfd_create("picture", MemfdFlags::CLOEXEC).unwrap();
-        ftruncate(&fd, u64::from(width * height * 4)).unwrap();
-        let shape = Shape { width, height, fourcc: Fourcc::XRGB8888, modifier: MOD_LINEAR, y_inverted: false };
-        Dmabuf::new(shape, &[Plane { fd: Arc::new(fd), offset: 0, stride: width * 4 }]).unwrap()
-    }
+    const SIZE: Size = Size { width: 8, height: 8 };
 
     fn rect(x: u32, y: u32, width: u32, height: u32) -> Rect {
         Rect { x, y, width, height }
@@ -190,7 +164,7 @@ pub(crate) mod tests {
         let done = Done::default();
         stage.gl_draw(rect(0, 0, 8, 8), done.cookie());
         assert_eq!(done.count(), 1, "no scanout");
-        stage.scanout(Some(dmabuf(8, 8)));
+        stage.scanout(Some(dmabuf(SIZE)));
         stage.gl_draw(rect(8, 0, 8, 8), done.cookie());
         assert_eq!(done.count(), 2, "outside");
         assert!(mailbox.take().draw.is_none());
@@ -200,7 +174,7 @@ pub(crate) mod tests {
     fn a_draw_is_done_when_it_is_overtaken_and_its_area_is_not_lost() {
         let (mailbox, mut stage) = stage();
         let done = Done::default();
-        stage.scanout(Some(dmabuf(8, 8)));
+        stage.scanout(Some(dmabuf(SIZE)));
         stage.gl_draw(rect(0, 0, 2, 2), done.cookie());
         stage.gl_draw(rect(4, 4, 100, 2), done.cookie());
         assert_eq!(done.count(), 1);
@@ -215,7 +189,7 @@ pub(crate) mod tests {
         let (mailbox, mut stage) = stage();
         let done = Done::default();
         let draw = |stage: &mut MailboxStage| {
-            stage.scanout(Some(dmabuf(8, 8)));
+            stage.scanout(Some(dmabuf(SIZE)));
             stage.gl_draw(rect(0, 0, 8, 8), done.cookie());
         };
         draw(&mut stage);

@@ -10,18 +10,23 @@
 //! damage adds up until it is taken, for every viewer on its own: a slow one sees fewer pictures,
 //! never older ones.
 
+mod gl;
 mod host;
 mod mailbox;
+#[cfg(test)]
+pub(crate) mod testing;
 
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
-use sumac_backends::{Dmabuf, Frame};
+use sumac_backends::Frame;
 use tokio::sync::Notify;
 
+use gl::Gl;
+pub(crate) use gl::Scanout;
 pub(crate) use host::SceneHost;
-pub(crate) use mailbox::Mailbox;
+pub(crate) use mailbox::{GlDraw, Mailbox};
 
 use crate::connection::Close;
 use crate::plan::{Pending, Region, Scroll, find_scroll, tighten};
@@ -31,7 +36,7 @@ use crate::source::{CursorShape, Rect, Size};
 pub(crate) struct Scene {
     mailbox: Arc<Mailbox>,
     frame: RefCell<Option<Frame>>,
-    scanout: RefCell<Option<Dmabuf>>,
+    gl: Gl,
     pointer: RefCell<Pointer>,
     gone: Cell<bool>,
     viewers: RefCell<Vec<Weak<Viewer>>>,
@@ -54,7 +59,22 @@ pub(crate) struct Viewer {
     pending: RefCell<Pending>,
     /// Where the viewer is shown video: what changes there needs no pictures.
     covered: RefCell<Vec<Rect>>,
+    /// The newest draw into a scanout that the viewer has not dealt with.
+    draw: RefCell<Option<GlDraw>>,
+    /// The viewer is shown copies of scanouts.
+    reads_back: Cell<bool>,
     bell: Rc<Notify>,
+}
+
+/// What a source said.
+#[derive(Debug, Default)]
+pub(crate) struct News {
+    /// What changed in the picture in memory.
+    pub(crate) damage: Region,
+    /// The scanout changed.
+    pub(crate) scanout: bool,
+    /// What was drawn into it; its release is the draw's completion.
+    pub(crate) draw: Option<Frame>,
 }
 
 impl Viewer {
@@ -84,6 +104,26 @@ impl Viewer {
         self.change(region, None);
     }
 
+    /// The newest draw into the scanout, once: whoever keeps its frame is a user of the buffer.
+    pub(crate) fn take_draw(&self) -> Option<GlDraw> {
+        self.draw.take()
+    }
+
+    fn put_draw(&self, mut draw: GlDraw) {
+        let mut slot = self.draw.borrow_mut();
+        if let Some(before) = slot.as_ref() {
+            draw.rect = draw.rect.union(before.rect);
+        }
+        *slot = Some(draw);
+    }
+
+    /// Whether the viewer is shown copies of scanouts in memory from now on; all of it is due then.
+    pub(crate) fn set_reads_back(&self, reads_back: bool, size: Size) {
+        if self.reads_back.replace(reads_back) != reads_back && reads_back {
+            self.damaged(&size.bounds().into());
+        }
+    }
+
     /// The picture changed in `damage`, and part of that only moved.
     fn change(&self, damage: &Region, scroll: Option<Scroll>) {
         let (mut pending, covered) = (self.pending.borrow_mut(), self.covered.borrow());
@@ -93,12 +133,13 @@ impl Viewer {
 }
 
 impl Scene {
-    /// An empty scene that hears from this mailbox.
-    pub(crate) fn new(mailbox: Arc<Mailbox>) -> Rc<Self> {
+    /// An empty scene that hears from this mailbox. With `pass_memfds`, clients are passed memfds
+    /// as if they were dmabufs.
+    pub(crate) fn new(mailbox: Arc<Mailbox>, pass_memfds: bool) -> Rc<Self> {
         Rc::new(Self {
             mailbox,
             frame: RefCell::default(),
-            scanout: RefCell::default(),
+            gl: Gl::new(pass_memfds),
             pointer: RefCell::default(),
             gone: Cell::default(),
             viewers: RefCell::default(),
@@ -106,8 +147,8 @@ impl Scene {
         })
     }
 
-    /// Takes in what the source said; answers what changed in the picture.
-    pub(crate) fn take_mail(&self) -> Region {
+    /// Takes in what the source said, and hands it out to viewers.
+    pub(crate) fn take_mail(&self) -> News {
         let letters = self.mailbox.take();
         let mut rang = false;
         if let Some(shape) = letters.shape {
@@ -123,12 +164,14 @@ impl Scene {
         if rang {
             self.ring();
         }
+        let enters = matches!(letters.scanout, Some(Some(_)));
+        let damage = letters.frame.map(|(frame, damage)| self.show(frame, &damage, !enters)).unwrap_or_default();
+        let changed = letters.scanout.is_some();
         if let Some(scanout) = letters.scanout {
-            self.scanout.replace(scanout);
+            self.set_scanout(scanout);
         }
-        // Nobody is shown scanouts yet: the draw is done.
-        drop(letters.draw.map(|draw| draw.frame));
-        letters.frame.map(|(frame, damage)| self.show(frame, &damage)).unwrap_or_default()
+        let draw = letters.draw.map(|draw| self.hand_out(draw));
+        News { damage, scanout: changed, draw }
     }
 
     /// Whether the source has nothing more to say of this display.
@@ -150,10 +193,10 @@ impl Scene {
 
     /// Whether there is something to see.
     pub(crate) fn is_shown(&self) -> bool {
-        self.frame.borrow().is_some() || self.scanout.borrow().is_some()
+        self.frame.borrow().is_some() || self.scanout().is_some()
     }
 
-    fn show(&self, frame: Frame, damage: &Region) -> Region {
+    fn show(&self, frame: Frame, damage: &Region, is_seen: bool) -> Region {
         let size = frame_size(&frame);
         let (damage, scroll) = match self.frame.borrow().as_ref() {
             Some(before) if frame_size(before) == size => {
@@ -164,7 +207,7 @@ impl Scene {
             _ => (Region::from(size.bounds()), None),
         };
         self.frame.replace(Some(frame));
-        if !damage.is_empty() {
+        if is_seen && !damage.is_empty() {
             self.each_viewer(|viewer| viewer.change(&damage, scroll));
         }
         damage
@@ -176,7 +219,7 @@ impl Scene {
     }
 
     /// Tells every viewer something, rings its bell, and forgets those who left.
-    fn each_viewer(&self, tell: impl Fn(&Viewer)) {
+    fn each_viewer(&self, mut tell: impl FnMut(&Viewer)) {
         self.viewers.borrow_mut().retain(|viewer| match viewer.upgrade() {
             Some(viewer) => {
                 tell(&viewer);
@@ -187,7 +230,7 @@ impl Scene {
         });
     }
 
-    /// The newest picture.
+    /// The newest picture in memory.
     pub(crate) fn frame(&self) -> Option<Frame> {
         self.frame.borrow().clone()
     }
@@ -199,7 +242,13 @@ impl Scene {
 
     /// A new viewer; `bell` rings whenever the picture changes.
     pub(crate) fn watch(&self, bell: Rc<Notify>) -> Rc<Viewer> {
-        let viewer = Rc::new(Viewer { pending: RefCell::default(), covered: RefCell::default(), bell });
+        let viewer = Rc::new(Viewer {
+            pending: RefCell::default(),
+            covered: RefCell::default(),
+            draw: RefCell::default(),
+            reads_back: Cell::default(),
+            bell,
+        });
         self.viewers.borrow_mut().push(Rc::downgrade(&viewer));
         viewer
     }
@@ -229,7 +278,7 @@ pub(crate) fn frame_size(frame: &Frame) -> Size {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::source::{Host, Stage};
+    use crate::source::Stage;
     use sumac_backends::Layout;
 
     fn frame(width: u32, shade: u8, dot: Option<(u32, u32)>) -> Frame {
@@ -245,18 +294,9 @@ mod tests {
         Rect { x, y, width, height }
     }
 
-    /// A scene without a picture, and its stage.
-    fn empty() -> (Rc<Scene>, Box<dyn Stage>) {
-        let host = SceneHost::default();
-        let stage = host.display(3).unwrap();
-        let (number, mailbox) = host.take().opened.remove(0);
-        assert_eq!(number, 3);
-        (Scene::new(mailbox), stage)
-    }
-
     /// A scene that shows a plain picture, its stage, and a viewer that has seen it.
     fn shown() -> (Rc<Scene>, Box<dyn Stage>, Rc<Viewer>) {
-        let (scene, mut stage) = empty();
+        let testing::Shown { scene, mut stage } = testing::Shown::new(false);
         stage.publish(frame(256, 0, None), &[rect(0, 0, 256, 64)]);
         let _ = scene.take_mail();
         let viewer = scene.watch(Rc::new(Notify::new()));
@@ -281,7 +321,7 @@ mod tests {
         let second = Frame::from_memory(Layout { width: 256, height: 64, stride: 1024 }, second).unwrap();
         stage.publish(second, &[rect(192, 0, 64, 64)]);
         assert_eq!(released.load(std::sync::atomic::Ordering::Relaxed), 1, "the first was never shown");
-        let damage = scene.take_mail();
+        let damage = scene.take_mail().damage;
         for dot in [(10, 10), (200, 50)] {
             assert!(damage.intersects(rect(dot.0, dot.1, 1, 1)), "{dot:?}");
         }
@@ -293,10 +333,10 @@ mod tests {
     fn an_equal_picture_is_no_damage_and_another_size_is_all_of_it() {
         let (scene, mut stage, viewer) = shown();
         stage.publish(frame(256, 0, None), &[rect(0, 0, 256, 64)]);
-        assert!(scene.take_mail().is_empty());
+        assert!(scene.take_mail().damage.is_empty());
         assert!(viewer.take_pending().is_empty());
         stage.publish(frame(128, 0, None), &[rect(0, 0, 1, 1)]);
-        assert_eq!(scene.take_mail().rects(), [rect(0, 0, 128, 64)]);
+        assert_eq!(scene.take_mail().damage.rects(), [rect(0, 0, 128, 64)]);
     }
 
     #[test]

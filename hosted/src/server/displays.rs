@@ -107,7 +107,10 @@ impl Displays {
         let changed = displays.len() != before || !news.opened.is_empty();
         for (number, mailbox) in news.opened {
             let video = Hub::new(&self.config, Rc::clone(&self.encoders), self.epoch, self.encoded.clone());
-            displays.insert(number, Rc::new(Display { scene: Scene::new(mailbox), video: Rc::new(video) }));
+            displays.insert(
+                number,
+                Rc::new(Display { scene: Scene::new(mailbox, self.config.pass_memfds), video: Rc::new(video) }),
+            );
         }
         displays.values().for_each(|display| display.take_mail());
         changed
@@ -158,10 +161,19 @@ impl Displays {
 
 impl Display {
     fn take_mail(&self) {
-        let damage = self.scene.take_mail();
-        if let Some(frame) = self.scene.frame().filter(|_| !damage.is_empty())
-            && self.video.on_frame(&frame, &damage)
-        {
+        let news = self.scene.take_mail();
+        let scanout = self.scene.scanout();
+        let mut changed = false;
+        if news.scanout {
+            changed |= self.video.on_scanout(scanout.as_ref().map(|scanout| &scanout.dmabuf));
+        }
+        if let Some(draw) = &news.draw {
+            self.video.on_draw(draw);
+        }
+        if let Some(frame) = self.scene.frame().filter(|_| scanout.is_none() && !news.damage.is_empty()) {
+            changed |= self.video.on_frame(&frame, &news.damage);
+        }
+        if changed {
             self.scene.ring_viewers();
         }
     }

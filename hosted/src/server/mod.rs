@@ -137,10 +137,9 @@ async fn first_picture(displays: &Displays, ended: &mut Ended) -> anyhow::Result
 
 /// Writes the first display's picture to the file of `--write-ref`, if there is one.
 fn write_reference(config: &Config, displays: &Displays) -> anyhow::Result<()> {
-    match (&config.write_ref, displays.first_shown().and_then(|scene| scene.frame())) {
-        (Some(path), Some(frame)) => write_bgrx_png(path, &frame),
-        _ => Ok(()),
-    }
+    let (Some(path), Some(scene)) = (&config.write_ref, displays.first_shown()) else { return Ok(()) };
+    let frame = scene.snapshot().context("reading the scanout")?;
+    frame.map_or(Ok(()), |frame| write_bgrx_png(path, &frame))
 }
 
 /// A connection from accept to its end.

@@ -16,6 +16,7 @@ mod chain;
 mod double;
 mod encoders;
 mod encoding;
+mod gl;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -47,6 +48,8 @@ pub(crate) struct Hub {
     encoders: Rc<Encoders>,
     epoch: Instant,
     next_key: Cell<u64>,
+    /// The display is in GL.
+    gl: Cell<bool>,
     bell: Bell,
 }
 
@@ -86,6 +89,7 @@ impl Hub {
             encoders,
             epoch,
             next_key: Cell::new(1),
+            gl: Cell::default(),
             bell,
         }
     }
@@ -116,8 +120,10 @@ impl Hub {
 
     /// A deadline may have passed; answers whether streams began, moved or ended.
     pub(crate) fn on_time(&self) -> bool {
-        drop(self.plan.borrow_mut().on_time(self.epoch.elapsed()));
-        let changed = self.follow();
+        let changed = !self.gl.get() && {
+            drop(self.plan.borrow_mut().on_time(self.epoch.elapsed()));
+            self.follow()
+        };
         self.streams.borrow_mut().iter_mut().for_each(|stream| stream.encode(Instant::now()));
         changed
     }
@@ -144,7 +150,7 @@ impl Hub {
 
     /// When [`Self::on_time`] is to be called.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        let plan = self.plan.borrow().deadline().map(|at| self.epoch + at);
+        let plan = self.plan.borrow().deadline().filter(|_| !self.gl.get()).map(|at| self.epoch + at);
         self.streams.borrow().iter().filter_map(Stream::deadline).chain(plan).min()
     }
 

@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use sumac_backends::{Codec, Frame, Packet, Rate, Rect as FrameRect, Tuning};
+use sumac_backends::{Codec, Dmabuf, Frame, Packet, Rate, Rect as FrameRect, Tuning};
 use tokio::time::Instant;
 
 use super::chain::{Chain, Next};
@@ -81,6 +81,19 @@ impl Stream {
     /// Whether it has a picture.
     pub(super) fn has_picture(&self) -> bool {
         self.frame.is_some()
+    }
+
+    /// Whether its encoders take pictures of this buffer, too: they were opened for a layout.
+    pub(super) fn is_like(&self, dmabuf: &Dmabuf) -> bool {
+        let layout = |d: &Dmabuf| d.planes().iter().map(|plane| (plane.offset, plane.stride)).collect::<Vec<_>>();
+        let before = self.frame.as_ref().and_then(Frame::dmabuf);
+        before.is_some_and(|before| before.shape() == dmabuf.shape() && layout(before) == layout(dmabuf))
+    }
+
+    /// The next picture will be in this buffer, and nobody reads the one before any more.
+    pub(super) fn scan_out(&mut self, dmabuf: &Dmabuf) {
+        self.draw = None;
+        self.frame = Some(Frame::from_dmabuf(dmabuf.clone()));
     }
 
     /// A new picture. One in dmabufs is a draw whose completion is a handle to it: that one is held

@@ -3,9 +3,13 @@
 //! A new picture is encoded when the one before has left for the kernel, so a slow client sees
 //! fewer pictures and never older ones: what changes meanwhile adds up in [`Viewer`] and goes out
 //! as it is then.
+//!
+//! A scanout is passed to a client that can import it ([`GlViewer`]). Any other is shown one video
+//! stream, and one that has no codec for it is shown copies of the scanout as images.
 
 use std::rc::Rc;
 
+use sumac_backends::Frame;
 use sumac_core::channel::Heard;
 use sumac_core::channel::display::{DisplayEvent, DisplayServer};
 use sumac_core::proto::caps::DisplayCaps;
@@ -14,18 +18,21 @@ use sumac_core::proto::display::{
     SurfaceFlags, SurfaceFormat,
 };
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use super::Session;
+use super::gl::GlViewer;
 use super::picture::{Compression, Painter};
 use super::streams::Streams;
 use crate::config::ImageCompression;
 use crate::connection::{Close, Handler, Line};
-use crate::scene::{Scene, Viewer, frame_size};
+use crate::scene::{GlDraw, Scanout, Scene, Viewer, frame_size};
 use crate::server::{self, Engine, Watching};
 use crate::source::Size;
 
 /// Unsent bytes up to which the next picture is begun: enough to keep the kernel busy.
 pub(super) const AHEAD: usize = 16 * 1024;
+
 /// The handler.
 pub(super) struct Display {
     session: Rc<Session>,
@@ -41,6 +48,10 @@ pub(super) struct Display {
     /// MARK is due: the surface has not been shown yet.
     unmarked: bool,
     streams: Streams,
+    /// For a client that is passed scanouts.
+    gl: GlViewer,
+    /// The client is passed the scanout now.
+    in_gl: bool,
 }
 
 impl Display {
@@ -66,6 +77,8 @@ impl Display {
             surface: None,
             unmarked: false,
             streams,
+            gl: GlViewer::default(),
+            in_gl: false,
         }
     }
 
@@ -79,21 +92,77 @@ impl Display {
         }
     }
 
-    /// Says what the client needs to see the newest picture.
+    /// Says what the client needs to see the newest picture, if there is room for it.
     fn update(&mut self, line: &mut Line<DisplayServer>) -> Result<(), Close> {
-        let Some(frame) = self.scene.frame() else { return Ok(()) };
-        let size = frame_size(&frame);
-        if self.surface != Some(size) {
-            return self.replace_surface(line, size);
+        let draw = self.viewer.take_draw();
+        let room = line.unsent() <= AHEAD;
+        let scanout = self.scene.scanout();
+        let passed = scanout.as_ref().filter(|scanout| GlViewer::takes(&line.machine, scanout));
+        if self.in_gl && passed.is_none() {
+            self.in_gl = false;
+            self.gl.leave();
         }
-        let mut pending = self.viewer.take_pending();
-        let compression = self.compression(line.machine.caps());
-        self.painter.draw(line, &frame, &mut pending, compression)?;
-        self.viewer.put_back(pending);
-        if std::mem::take(&mut self.unmarked) {
-            Self::show_surface(line, size)?;
+        match (passed, scanout.as_ref(), self.scene.frame()) {
+            (Some(scanout), ..) => self.pass(line, scanout, draw, room),
+            _ if !room => Ok(()),
+            (None, Some(scanout), _) => self.stream(line, scanout, draw),
+            (None, None, Some(frame)) => {
+                let size = frame_size(&frame);
+                self.viewer.set_reads_back(false, size);
+                if self.surface != Some(size) {
+                    return self.replace_surface(line, size);
+                }
+                self.paint(line, &frame)?;
+                self.streams.update(line)
+            }
+            (None, None, None) => Ok(()),
+        }
+    }
+
+    /// Passes the scanout to the client.
+    fn pass(
+        &mut self,
+        line: &mut Line<DisplayServer>,
+        scanout: &Scanout,
+        draw: Option<GlDraw>,
+        room: bool,
+    ) -> Result<(), Close> {
+        if !self.in_gl {
+            self.in_gl = true;
+            self.viewer.set_reads_back(false, scanout.size());
+            self.streams.end_all(line)?;
+            self.gl.enter(scanout);
+        }
+        if let Some(draw) = draw {
+            self.gl.on_draw(draw);
+        }
+        self.gl.update(line, scanout, room)
+    }
+
+    /// Shows the scanout as video, or where the client has no codec for it, as images.
+    fn stream(&mut self, line: &mut Line<DisplayServer>, scanout: &Scanout, draw: Option<GlDraw>) -> Result<(), Close> {
+        let size = scanout.size();
+        if self.surface != Some(size) {
+            self.replace_surface(line, size)?;
+        }
+        let reads_back = !self.streams.can_show_all(line);
+        self.viewer.set_reads_back(reads_back, size);
+        if !reads_back {
+            drop(self.viewer.take_pending());
+            self.mark(line, size)?;
+        } else if let Some(copy) = self.scene.read_back(draw.as_ref().map(|draw| draw.frame.clone())) {
+            self.paint(line, &copy)?;
         }
         self.streams.update(line)
+    }
+
+    /// Draws what is pending of a picture that is as large as the surface.
+    fn paint(&mut self, line: &mut Line<DisplayServer>, frame: &Frame) -> Result<(), Close> {
+        let mut pending = self.viewer.take_pending();
+        let compression = self.compression(line.machine.caps());
+        self.painter.draw(line, frame, &mut pending, compression)?;
+        self.viewer.put_back(pending);
+        self.mark(line, frame_size(frame))
     }
 
     /// A surface of the picture's size; all of the picture is drawn next. The client makes the
@@ -118,11 +187,12 @@ impl Display {
         Ok(())
     }
 
-    fn show_surface(line: &mut Line<DisplayServer>, size: Size) -> Result<(), Close> {
-        if line.machine.caps().contains(DisplayCaps::MONITORS_CONFIG) {
-            let heads = [Head::new(0, 0, size.width, size.height, 0, 0, 0)];
-            send(line, &ServerMessage::MonitorsConfig(MonitorsConfig { max_allowed: 1, heads: &heads }))?;
+    /// Shows the surface, once.
+    fn mark(&mut self, line: &mut Line<DisplayServer>, size: Size) -> Result<(), Close> {
+        if !std::mem::take(&mut self.unmarked) {
+            return Ok(());
         }
+        send_monitors(line, size)?;
         send(line, &ServerMessage::Mark(Mark {}))
     }
 }
@@ -147,6 +217,10 @@ impl Handler for Display {
                 self.wish = Some(wish);
                 Ok(())
             }
+            DisplayEvent::GlDrawDone => {
+                self.gl.on_done();
+                Ok(())
+            }
             _ => Ok(()),
         }
     }
@@ -154,11 +228,22 @@ impl Handler for Display {
     fn on_wake(&mut self, line: &mut Line<DisplayServer>) -> Result<(), Close> {
         self.session.check()?;
         self.scene.check()?;
-        if line.unsent() > AHEAD {
-            return Ok(());
-        }
+        self.gl.on_time(Instant::now())?;
         self.update(line)
     }
+
+    fn deadline(&self) -> Option<Instant> {
+        self.gl.deadline()
+    }
+}
+
+/// One monitor that is all of the picture.
+pub(super) fn send_monitors(line: &mut Line<DisplayServer>, size: Size) -> Result<(), Close> {
+    if !line.machine.caps().contains(DisplayCaps::MONITORS_CONFIG) {
+        return Ok(());
+    }
+    let heads = [Head::new(0, 0, size.width, size.height, 0, 0, 0)];
+    send(line, &ServerMessage::MonitorsConfig(MonitorsConfig { max_allowed: 1, heads: &heads }))
 }
 
 /// Says something small that needs no room in the window.

@@ -5,6 +5,7 @@ mod cursor;
 mod device;
 mod display;
 mod follower;
+mod gl;
 mod inputs;
 mod main;
 mod picture;

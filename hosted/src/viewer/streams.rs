@@ -160,6 +160,11 @@ impl Streams {
         Ok(())
     }
 
+    /// Whether the client has a codec for every stream there is.
+    pub(super) fn can_show_all(&self, line: &Line<DisplayServer>) -> bool {
+        self.hub.streams().iter().all(|info| self.choose(line, info.key).is_some())
+    }
+
     fn choose(&self, line: &Line<DisplayServer>, key: u64) -> Option<Codec> {
         let ours: Vec<Codec> = self.hub.codecs().collect();
         let order = self.codecs.as_ref().unwrap_or(&ours);
