@@ -2,11 +2,12 @@
 //!
 //! A [`Handler`] decides what is said and what a client's message means; the core machine keeps the
 //! protocol; this module moves bytes. Nothing here blocks: reading goes on while a slow client
-//! leaves bytes unsent, and what is unsent is bounded because handlers look at
-//! [`Line::unsent`] before they say something large.
+//! leaves bytes unsent, and what is unsent is bounded because handlers ask
+//! [`Line::has_room`] before they say something large.
 
 mod handshake;
 mod outbox;
+mod pacer;
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -25,6 +26,8 @@ use tokio::time::Instant;
 
 pub(crate) use handshake::{Linked, handshake};
 use outbox::Outbox;
+pub(crate) use pacer::Link;
+use pacer::{Pacer, Room};
 
 use crate::transport::Stream;
 
@@ -112,12 +115,22 @@ pub(crate) struct Line<M> {
     outbox: Outbox,
     head: Vec<u8>,
     epoch: Instant,
+    pacer: Pacer,
+    /// A handler asked for room and is to be woken then.
+    look_again: Option<Duration>,
 }
 
 impl<M: Channel> Line<M> {
     /// `epoch` is the moment that the protocol's clock counts from.
     pub(crate) fn new(machine: M, epoch: Instant) -> Self {
-        Self { machine, outbox: Outbox::default(), head: vec![0; HEAD], epoch }
+        Self {
+            machine,
+            outbox: Outbox::default(),
+            head: vec![0; HEAD],
+            epoch,
+            pacer: Pacer::default(),
+            look_again: None,
+        }
     }
 
     /// The protocol's clock.
@@ -156,6 +169,29 @@ impl<M: Channel> Line<M> {
     /// Bytes that the kernel has not taken yet.
     pub(crate) fn unsent(&self) -> usize {
         self.outbox.len()
+    }
+
+    /// Whether something large may be begun: so little is on the way that it will be seen soon. If
+    /// not, the handler is woken when that may have changed.
+    pub(crate) fn has_room(&mut self) -> bool {
+        match self.pacer.room(self.unsent()) {
+            Room::Now => return true,
+            // Its leaving wakes the handler.
+            Room::WhenWritten => {}
+            Room::After(wait) => self.look_again = Some(wait),
+        }
+        false
+    }
+
+    /// What is known of the client's link.
+    pub(crate) fn link(&self) -> Link {
+        self.pacer.link(self.unsent())
+    }
+
+    fn observe(&mut self, stream: &Stream) {
+        if let Some(info) = stream.tcp_info() {
+            self.pacer.observe(Instant::now(), info);
+        }
     }
 
     fn grow_head(&mut self) -> bool {
@@ -214,6 +250,7 @@ async fn run<H: Handler>(
     handler: &mut H,
     bell: &Rc<Notify>,
 ) -> Result<std::convert::Infallible, Close> {
+    line.observe(stream);
     line.pump()?;
     handler.on_open(line)?;
     // What opens the channel leaves before anything is made ready that takes time.
@@ -222,6 +259,7 @@ async fn run<H: Handler>(
     loop {
         handle_received(inbox, line, handler)?;
         line.pump()?;
+        line.observe(stream);
         handler.on_wake(line)?;
         let again = line.pump()?;
         if line.outbox.is_empty() {
@@ -235,7 +273,8 @@ async fn run<H: Handler>(
         }
         let stall = (!line.outbox.is_empty()).then(|| progress + STALL);
         let timer = again.map(|at| line.epoch + Duration::from_millis(at.0));
-        let deadline = [stall, timer, handler.deadline()].into_iter().flatten().min();
+        let look = line.look_again.take().map(|wait| Instant::now() + wait);
+        let deadline = [stall, timer, look, handler.deadline()].into_iter().flatten().min();
         let reads = line.unsent() < READ_HOLD && !handler.is_full();
         wait(stream, reads, line.unsent() > 0, bell, deadline).await?;
         if reads {

@@ -8,6 +8,8 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf, Ready};
 use tokio::net::{TcpStream, UnixStream};
 
+use super::TcpInfo;
+
 /// A connected byte stream. Both styles work: `AsyncRead`/`AsyncWrite`, or waiting with
 /// [`ready`](Self::ready) and then `try_read`/`try_write_vectored`, which need only `&self` and so
 /// let one task read and write.
@@ -38,6 +40,14 @@ impl Stream {
     /// Limits what the kernel holds for a peer that does not read; it makes twice as much of it.
     pub fn limit_send_buffer(&self, bytes: usize) -> io::Result<()> {
         Ok(rustix::net::sockopt::set_socket_send_buffer_size(self, bytes)?)
+    }
+
+    /// What the kernel knows of the way to the client; `None` for what is no TCP connection.
+    pub(crate) fn tcp_info(&self) -> Option<TcpInfo> {
+        match self {
+            Self::Tcp(inner) => TcpInfo::of(inner).ok(),
+            Self::Unix(_) => None,
+        }
     }
 
     /// Waits until reading or writing may succeed.

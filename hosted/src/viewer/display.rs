@@ -30,9 +30,6 @@ use crate::scene::{GlDraw, Scanout, Scene, Viewer, frame_size};
 use crate::server::{self, Engine, Watching};
 use crate::source::Size;
 
-/// Unsent bytes up to which the next picture is begun: enough to keep the kernel busy.
-pub(super) const AHEAD: usize = 16 * 1024;
-
 /// The handler.
 pub(super) struct Display {
     session: Rc<Session>,
@@ -95,7 +92,7 @@ impl Display {
     /// Says what the client needs to see the newest picture, if there is room for it.
     fn update(&mut self, line: &mut Line<DisplayServer>) -> Result<(), Close> {
         let draw = self.viewer.take_draw();
-        let room = line.unsent() <= AHEAD;
+        let room = line.has_room();
         let scanout = self.scene.scanout();
         let passed = scanout.as_ref().filter(|scanout| GlViewer::takes(&line.machine, scanout));
         if self.in_gl && passed.is_none() {

@@ -69,7 +69,7 @@ impl Streams {
     pub(super) fn update(&mut self, line: &mut Line<DisplayServer>) -> Result<(), Close> {
         self.follow_hub(line)?;
         for at in 0..self.wanted.len() {
-            if line.unsent() > display::AHEAD || !line.machine.common().may_send() {
+            if !line.has_room() || !line.machine.common().may_send() {
                 return Ok(());
             }
             self.feed(line, at)?;
@@ -182,7 +182,7 @@ impl Streams {
             let (key, codec, follower) = (wanted.info.key, wanted.codec, &mut wanted.follower);
             match self.hub.after(key, codec, follower.rung(), follower.number()) {
                 Next::Packet(packet) => {
-                    if line.unsent() > display::AHEAD {
+                    if !line.has_room() {
                         return Ok(());
                     }
                     let before = wanted.created;
@@ -281,9 +281,11 @@ fn create(line: &mut Line<DisplayServer>, wanted: &Wanted, packet: &StreamPacket
 /// Sends a packet; `false` when the client has to acknowledge something first.
 fn send_data(line: &mut Line<DisplayServer>, wanted: &Wanted, packet: &StreamPacket) -> Result<bool, Close> {
     let flush = if wanted.codec == Codec::H264 { Bytes::from_static(&H264_FLUSH) } else { Bytes::new() };
+    // When it will be there, not when it leaves: a large picture takes its time on a slow link.
+    let delay = u32::try_from(line.link().delay(packet.data.len()).as_millis()).unwrap_or(u32::MAX);
     let data = StreamData {
         id: wanted.info.id.into(),
-        multi_media_time: line.now().mm_time().wrapping_add(wanted.lead_ms),
+        multi_media_time: line.now().mm_time().wrapping_add(delay).wrapping_add(wanted.lead_ms),
         data: Sized32(Data::Promised(packet.data.len() + flush.len())),
     };
     match line.send(&ServerMessage::StreamData(data), &[packet.data.clone(), flush]) {
