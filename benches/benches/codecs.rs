@@ -120,7 +120,7 @@ fn glz(c: &mut Criterion) {
     let (mut data, mut out) = (vec![0; 2 * BYTES], vec![0; BYTES]);
     for frame in frames() {
         let window_size = GLZ_PIXELS as u32;
-        let mut dictionary = GlzDictionary::new(&mut table, &mut ring, &mut images, window_size);
+        let mut dictionary = GlzDictionary::new(&mut table[..], &mut ring, &mut images[..], window_size);
         let first = dictionary.encode(&frame.pixels(), &mut data).expect("room");
         let name = format!("{} {first} B", frame.name);
         group.bench_function(BenchmarkId::new("decode first", &name), |b| {

@@ -8,7 +8,7 @@ use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use sumac::config::{
     Config, EncoderName, Frames, ImageCompression, Name, SourceChoice, StreamingVideo, Ticketing, UnixAddress, Uuid,
-    ValueError, VideoCodecs, apply_spice_options, parse_encoder, parse_size,
+    ValueError, VideoCodecs, WanCompression, apply_spice_options, parse_encoder, parse_size,
 };
 use sumac::source::Size;
 
@@ -133,9 +133,16 @@ struct SourceArgs {
 #[derive(Args)]
 #[command(next_help_heading = "How it is sent")]
 struct PictureArgs {
-    /// off, auto_glz, auto_lz, quic, glz, lz, lz4 [default: chosen per picture].
+    /// off, auto_glz, auto_lz, quic, glz, lz, lz4 [default: auto_glz].
     #[arg(long, value_name = "WORD")]
     image_compression: Option<ImageCompression>,
+    /// When pictures are sent as JPEG first, and exactly when they rest: auto, always, never
+    /// [default: auto, on slow links].
+    #[arg(long, value_name = "WORD")]
+    jpeg_wan_compression: Option<WanCompression>,
+    /// When GLZ pictures are deflated: auto, always, never [default: auto, on slow links].
+    #[arg(long, value_name = "WORD")]
+    zlib_glz_wan_compression: Option<WanCompression>,
     /// Which regions become video: off, all, filter [default: filter].
     #[arg(long, value_name = "WORD")]
     streaming_video: Option<StreamingVideo>,
@@ -260,6 +267,8 @@ impl PictureArgs {
     fn apply(self, config: &mut Config) {
         config.image_compression = self.image_compression.unwrap_or(config.image_compression);
         config.playback_compression = self.playback_compression.unwrap_or(config.playback_compression);
+        config.jpeg_wan_compression = self.jpeg_wan_compression.unwrap_or(config.jpeg_wan_compression);
+        config.zlib_glz_wan_compression = self.zlib_glz_wan_compression.unwrap_or(config.zlib_glz_wan_compression);
         config.streaming_video = self.streaming_video.unwrap_or(config.streaming_video);
         if let Some(codecs) = self.video_codecs {
             config.video_codecs = codecs;
@@ -417,7 +426,7 @@ mod tests {
                 "sumac --encoder nvenc:h264",
                 "error: invalid value 'nvenc:h264' for '--encoder <BACKEND:CODEC,…>': 'nvenc:h264'",
             ),
-            ("sumac --image-compression quic", "error: invalid value 'quic' for '--image-compression <WORD>': 'quic'"),
+            ("sumac --image-compression zip", "error: invalid value 'zip' for '--image-compression <WORD>': 'zip'"),
             ("sumac --password-file p --disable-ticketing", "error: the argument '--password-file <FILE>' cannot be"),
             ("sumac --uuid 1", "error: invalid value '1' for '--uuid <UUID>': '1' is not a UUID like"),
             ("sumac --colour", "error: unexpected argument '--colour' found"),

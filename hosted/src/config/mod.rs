@@ -9,7 +9,8 @@ pub use listen::{DEFAULT_ADDR, DEFAULT_PORT, Family, Listen, UnixAddress};
 pub use spice_option::{OptionError, apply_spice_options};
 pub use sumac_backends::registry::EncoderName;
 pub use words::{
-    ImageCompression, Name, StreamingVideo, Uuid, ValueError, VideoCodec, VideoCodecs, parse_encoder, parse_size,
+    ImageCompression, Name, StreamingVideo, Uuid, ValueError, VideoCodec, VideoCodecs, WanCompression, parse_encoder,
+    parse_size,
 };
 
 use crate::auth::Password;
@@ -49,6 +50,10 @@ pub struct Config {
     pub write_ref: Option<PathBuf>,
     /// How still pictures are compressed. Default: automatic.
     pub image_compression: ImageCompression,
+    /// When pictures that look natural are sent as JPEG first, and exactly when they rest.
+    pub jpeg_wan_compression: WanCompression,
+    /// When GLZ pictures are deflated.
+    pub zlib_glz_wan_compression: WanCompression,
     /// Which regions become video streams. Default: those that look like video.
     pub streaming_video: StreamingVideo,
     /// Codecs for those, the most wanted first. Default: all.
@@ -120,7 +125,9 @@ impl Default for Config {
             size: Size { width: 1280, height: 720 },
             freeze: false,
             write_ref: None,
-            image_compression: ImageCompression::Auto,
+            image_compression: ImageCompression::AutoGlz,
+            jpeg_wan_compression: WanCompression::Auto,
+            zlib_glz_wan_compression: WanCompression::Auto,
             streaming_video: StreamingVideo::Filter,
             video_codecs: VideoCodecs::default(),
             encoders: Vec::new(),

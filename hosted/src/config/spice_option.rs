@@ -20,6 +20,7 @@ const SERVED: &[&str] = &[
     "image-compression",
     "ipv4",
     "ipv6",
+    "jpeg-wan-compression",
     "password",
     "playback-compression",
     "port",
@@ -28,6 +29,7 @@ const SERVED: &[&str] = &[
     "streaming-video",
     "unix",
     "video-codecs",
+    "zlib-glz-wan-compression",
 ];
 
 /// Words that QEMU knows and this build does not serve, with the value that asks for nothing.
@@ -35,7 +37,6 @@ const UNSERVED: &[(&str, Option<&str>)] = &[
     ("agent-mouse", None),
     ("disable-agent-file-xfer", Some("on")),
     ("disable-copy-paste", Some("on")),
-    ("jpeg-wan-compression", Some("never")),
     ("max-refresh-rate", None),
     ("password-secret", None),
     ("plaintext-channel", None),
@@ -49,7 +50,6 @@ const UNSERVED: &[(&str, Option<&str>)] = &[
     ("x509-dir", None),
     ("x509-key-file", None),
     ("x509-key-password", None),
-    ("zlib-glz-wan-compression", Some("never")),
 ];
 
 /// What is wrong with an option string. The message names the word.
@@ -111,6 +111,8 @@ struct Wanted {
     disable_ticketing: Option<bool>,
     image_compression: Option<super::ImageCompression>,
     playback_compression: Option<bool>,
+    jpeg_wan_compression: Option<super::WanCompression>,
+    zlib_glz_wan_compression: Option<super::WanCompression>,
     streaming_video: Option<super::StreamingVideo>,
     video_codecs: Option<super::VideoCodecs>,
     rendernode: Option<String>,
@@ -128,6 +130,8 @@ impl Wanted {
             "disable-ticketing" => self.disable_ticketing = Some(boolean(word, value)?),
             "playback-compression" => self.playback_compression = Some(boolean(word, value)?),
             "image-compression" => self.image_compression = Some(parsed(word, value)?),
+            "jpeg-wan-compression" => self.jpeg_wan_compression = Some(parsed(word, value)?),
+            "zlib-glz-wan-compression" => self.zlib_glz_wan_compression = Some(parsed(word, value)?),
             "streaming-video" => self.streaming_video = Some(parsed(word, value)?),
             "video-codecs" | "video-codec" => self.video_codecs = Some(parsed(word, value)?),
             "rendernode" => self.rendernode = Some(text(word, value)?),
@@ -160,6 +164,8 @@ impl Wanted {
         }
         config.image_compression = self.image_compression.unwrap_or(config.image_compression);
         config.playback_compression = self.playback_compression.unwrap_or(config.playback_compression);
+        config.jpeg_wan_compression = self.jpeg_wan_compression.unwrap_or(config.jpeg_wan_compression);
+        config.zlib_glz_wan_compression = self.zlib_glz_wan_compression.unwrap_or(config.zlib_glz_wan_compression);
         config.streaming_video = self.streaming_video.unwrap_or(config.streaming_video);
         if let Some(codecs) = self.video_codecs {
             config.video_codecs = codecs;
@@ -229,7 +235,7 @@ fn bad(word: &str, value: &str, expected: &str) -> OptionError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{ImageCompression, StreamingVideo, VideoCodec};
+    use crate::config::{ImageCompression, StreamingVideo, VideoCodec, WanCompression};
 
     fn apply(text: &str) -> Result<Config, String> {
         let mut config = Config::default();
@@ -293,8 +299,11 @@ mod tests {
         assert_eq!(config.image_compression, ImageCompression::Off);
         assert_eq!(config.streaming_video, StreamingVideo::All);
         assert_eq!(config.video_codecs.as_slice(), [VideoCodec::Mjpeg]);
-        let quic = apply("image-compression=quic").unwrap_err();
-        assert_eq!(quic, "image-compression: 'quic' is not in this build yet; it has off, auto_glz, auto_lz, lz4");
+        let zip = apply("image-compression=zip").unwrap_err();
+        assert_eq!(zip, "image-compression: 'zip' is not one of off, auto_glz, auto_lz, quic, glz, lz, lz4");
+        let config = apply("jpeg-wan-compression=always,zlib-glz-wan-compression=never").unwrap();
+        assert_eq!(config.jpeg_wan_compression, WanCompression::Always);
+        assert_eq!(config.zlib_glz_wan_compression, WanCompression::Never);
     }
 
     #[test]

@@ -8,13 +8,15 @@
 //!      │      what moves
 //!      │ split: what is not video
 //!      ▼
-//!  find_scroll: what only moved, find_fills: what has one colour; the rest is sent as pixels
+//!  find_scroll: what only moved, find_fills: what has one colour, natural_parts: what looks like a
+//!  photo; Pending: what of it a viewer has not been sent
 //! ```
 //!
 //! Nothing here reads a clock, waits or talks to anyone; the engine calls it once per published
 //! frame and does what it says.
 
 pub use diff::tighten;
+pub use natural::natural_parts;
 pub use pending::Pending;
 pub use region::Region;
 pub use scroll::{Scroll, find_scroll};
@@ -23,6 +25,7 @@ pub use video::{Changes, Stream, VideoPlan};
 
 mod diff;
 mod matrix;
+mod natural;
 mod pending;
 mod region;
 mod rows;

@@ -52,7 +52,7 @@ impl Scroll {
     }
 
     /// Where the pixels of `rect`, which lies in the source, are now.
-    pub(super) fn moved(&self, rect: Rect) -> Rect {
+    pub(crate) fn moved(&self, rect: Rect) -> Rect {
         moved(rect, (self.dx, self.dy))
     }
 }

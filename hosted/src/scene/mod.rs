@@ -99,6 +99,11 @@ impl Viewer {
         self.covered.replace(areas);
     }
 
+    /// What is shown as video.
+    pub(crate) fn covered(&self) -> Vec<Rect> {
+        self.covered.borrow().clone()
+    }
+
     /// This region is to be sent as it is.
     pub(crate) fn damaged(&self, region: &Region) {
         self.change(region, None);

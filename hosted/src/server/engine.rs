@@ -16,7 +16,7 @@ use crate::connection::millis;
 use crate::devices::DeviceHub;
 use crate::sound::{PlaybackHub, RecordHub};
 use crate::source::{Host, InputEvent, Peripherals, Size, ToSource};
-use crate::viewer::{ChannelName, Session};
+use crate::viewer::{ChannelName, Encoders, Session};
 
 /// Sessions at once; each is a viewer with about four connections.
 const MAX_SESSIONS: usize = 256;
@@ -35,6 +35,8 @@ pub(crate) struct Engine {
     pub(crate) keys: KeyStock,
     pub(crate) tickets: TicketCheck,
     pub(crate) rate: RefCell<AuthRate>,
+    /// Encoders of pictures.
+    pub(crate) encoders: Rc<RefCell<Encoders>>,
 }
 
 /// What a link may be told about the channel that it names.
@@ -77,6 +79,7 @@ impl Engine {
             keys,
             tickets,
             rate,
+            encoders: Rc::default(),
         })
     }
 

@@ -14,17 +14,15 @@ use sumac_core::channel::Heard;
 use sumac_core::channel::display::{DisplayEvent, DisplayServer};
 use sumac_core::proto::caps::DisplayCaps;
 use sumac_core::proto::display::{
-    Head, ImageCompression as WireCompression, Mark, MonitorsConfig, ServerMessage, SurfaceCreate, SurfaceDestroy,
-    SurfaceFlags, SurfaceFormat,
+    Head, Mark, MonitorsConfig, ServerMessage, SurfaceCreate, SurfaceDestroy, SurfaceFlags, SurfaceFormat,
 };
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::Session;
 use super::gl::GlViewer;
-use super::picture::{Compression, Painter};
+use super::picture::Painter;
 use super::streams::Streams;
-use crate::config::ImageCompression;
 use crate::connection::{Close, Handler, Line};
 use crate::scene::{GlDraw, Scanout, Scene, Viewer, frame_size};
 use crate::server::{self, Engine, Watching};
@@ -36,11 +34,9 @@ pub(super) struct Display {
     scene: Rc<Scene>,
     viewer: Rc<Viewer>,
     _watching: Watching,
-    policy: ImageCompression,
-    local: bool,
-    /// The client's own word on compression.
-    wish: Option<WireCompression>,
     painter: Painter,
+    /// When something that was drawn with loss is to be drawn without.
+    refine_at: Option<Instant>,
     surface: Option<Size>,
     /// MARK is due: the surface has not been shown yet.
     unmarked: bool,
@@ -67,10 +63,8 @@ impl Display {
             viewer,
             scene,
             _watching: engine.watching(),
-            policy: engine.config().image_compression,
-            local,
-            wish: None,
-            painter: Painter::default(),
+            painter: Painter::new(engine.config(), Rc::clone(&engine.encoders), local),
+            refine_at: None,
             surface: None,
             unmarked: false,
             streams,
@@ -79,18 +73,9 @@ impl Display {
         }
     }
 
-    /// Local clients get rows as they are: a copy is cheaper than any compression.
-    fn compression(&self, caps: DisplayCaps) -> Compression {
-        let off = self.policy == ImageCompression::Off || self.wish == Some(WireCompression::OFF);
-        match caps.contains(DisplayCaps::LZ4_COMPRESSION) {
-            _ if self.local || off => Compression::Raw,
-            true => Compression::Lz4,
-            false => Compression::Lz,
-        }
-    }
-
     /// Says what the client needs to see the newest picture, if there is room for it.
     fn update(&mut self, line: &mut Line<DisplayServer>) -> Result<(), Close> {
+        self.refine_at = None;
         let draw = self.viewer.take_draw();
         let room = line.has_room();
         let scanout = self.scene.scanout();
@@ -156,8 +141,11 @@ impl Display {
     /// Draws what is pending of a picture that is as large as the surface.
     fn paint(&mut self, line: &mut Line<DisplayServer>, frame: &Frame) -> Result<(), Close> {
         let mut pending = self.viewer.take_pending();
-        let compression = self.compression(line.machine.caps());
-        self.painter.draw(line, frame, &mut pending, compression)?;
+        self.painter.draw(line, frame, &mut pending)?;
+        if pending.is_empty() {
+            self.painter.refine(line, frame, &self.viewer.covered())?;
+            self.refine_at = self.painter.deadline();
+        }
         self.viewer.put_back(pending);
         self.mark(line, frame_size(frame))
     }
@@ -179,6 +167,7 @@ impl Display {
         send(line, &ServerMessage::SurfaceCreate(create))?;
         self.surface = Some(size);
         self.unmarked = true;
+        self.painter.on_new_surface();
         drop(self.viewer.take_pending());
         self.viewer.damaged(&size.bounds().into());
         Ok(())
@@ -204,6 +193,10 @@ impl Handler for Display {
     fn on_event(&mut self, line: &mut Line<DisplayServer>, event: DisplayEvent<'_>) -> Result<(), Close> {
         match event {
             DisplayEvent::Common(Heard::Disconnecting(_)) => Err(Close::Goodbye),
+            DisplayEvent::Init(init) => {
+                self.painter.on_init(&init, &self.session.dictionaries);
+                Ok(())
+            }
             DisplayEvent::StreamReport(report) => {
                 self.streams.on_report(&report);
                 Ok(())
@@ -211,7 +204,7 @@ impl Handler for Display {
             DisplayEvent::StreamUndecodable(id) => self.streams.on_undecodable(line, id),
             DisplayEvent::PreferredVideoCodecs(codecs) => self.streams.on_preferred(line, codecs),
             DisplayEvent::PreferredCompression(wish) => {
-                self.wish = Some(wish);
+                self.painter.prefer(wish);
                 Ok(())
             }
             DisplayEvent::GlDrawDone => {
@@ -230,7 +223,7 @@ impl Handler for Display {
     }
 
     fn deadline(&self) -> Option<Instant> {
-        self.gl.deadline()
+        [self.gl.deadline(), self.refine_at].into_iter().flatten().min()
     }
 }
 

@@ -32,6 +32,8 @@ use sumac_core::proto::common::ChannelType;
 use sumac_core::proto::main::MouseModes;
 use tokio::sync::Notify;
 
+pub(crate) use picture::Encoders;
+
 use crate::connection::{Close, Handler, Line, Linked, drive};
 use crate::devices::Attached;
 use crate::server::{Display, Engine};
@@ -47,6 +49,8 @@ pub(crate) struct Session {
     /// Who positions the pointer.
     mouse_mode: Cell<MouseModes>,
     ended: Cell<Option<&'static str>>,
+    /// What its display channels share of GLZ.
+    dictionaries: picture::GlzDictionaries,
     channels: RefCell<Vec<OpenChannel>>,
 }
 
@@ -61,6 +65,7 @@ impl Session {
             id,
             mouse_mode: Cell::new(MouseModes::CLIENT),
             ended: Cell::new(None),
+            dictionaries: picture::GlzDictionaries::default(),
             channels: RefCell::default(),
         })
     }

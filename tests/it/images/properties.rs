@@ -108,7 +108,7 @@ proptest! {
         let mut table = vec![0; 256];
         let mut ring = vec![0; 4000];
         let mut images = [GlzImage::EMPTY; 7];
-        let mut dictionary = GlzDictionary::new(&mut table, &mut ring, &mut images, 4000);
+        let mut dictionary = GlzDictionary::new(&mut table[..], &mut ring, &mut images[..], 4000);
         let mut bytes = vec![0; 4 * 4000];
         let mut kept = [GlzKept::EMPTY; 7];
         let mut window = GlzWindow::new(&mut bytes, &mut kept, 0);

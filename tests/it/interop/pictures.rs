@@ -95,8 +95,20 @@ fn the_desktop_takes_the_size_of_a_viewers_window() {
 fn every_compression_shows_the_same_pixels() {
     needs!("every_compression_shows_the_same_pixels": "gi");
     const ENTER: &str = "0x1c";
-    for word in ["off", "auto_glz", "auto_lz", "lz4"] {
-        let sumac = Sumac::start(&["--freeze", "--size", "800x600", "--image-compression", word]);
+    const WAN: [&str; 2] = ["--jpeg-wan-compression", "--zlib-glz-wan-compression"];
+    for (word, wan) in [
+        ("off", "never"),
+        ("auto_glz", "auto"),
+        ("auto_glz", "always"),
+        ("auto_lz", "always"),
+        ("quic", "always"),
+        ("quic", "never"),
+        ("glz", "never"),
+        ("lz", "never"),
+        ("lz4", "never"),
+    ] {
+        let options = ["--freeze", "--size", "800x600", "--image-compression", word, WAN[0], wan, WAN[1], wan];
+        let sumac = Sumac::start(&options);
         let mut client = Client::connect(&sumac.tcp_uri());
         for key in ["0x23", "0x12", "0x26", "0x19", ENTER].into_iter().chain([ENTER; 30]) {
             client.does(&format!("key press {key}"));

@@ -130,7 +130,7 @@ pub(super) fn glz(data: &[u8]) {
     }
     let (mut table, mut ring, mut images) = (vec![0; 256], vec![0; WINDOW], [GlzImage::EMPTY; KEPT]);
     let pixels = u32::try_from(WINDOW).unwrap_or(u32::MAX);
-    let mut dictionary = GlzDictionary::new(&mut table, &mut ring, &mut images, pixels);
+    let mut dictionary = GlzDictionary::new(&mut table[..], &mut ring, &mut images[..], pixels);
     while !input.is_empty() {
         let picture = Picture::from_input(&mut input, &COLOURS);
         let mut out = picture.room();

@@ -1,5 +1,7 @@
 //! The images that an encoder may refer to, in memory lent by the caller.
 
+use core::ops::DerefMut;
+
 use super::{IMAGES_END, PIXELS_END};
 use crate::image::PixelFormat;
 
@@ -25,15 +27,15 @@ impl GlzImage {
 /// The dictionary of one client, shared by its display channels.
 ///
 /// Channels take turns: an image is numbered when it is encoded, and each channel must send its
-/// images in that order. Memory is lent for good: 4 bytes per pixel of the ring, 4 per place of
-/// the table, [`GlzImage`] per image.
-pub struct GlzDictionary<'m> {
+/// images in that order. Memory is lent for good, as `&mut` or in boxes where there are some: 4
+/// bytes per pixel of the ring, 4 per place of the table, [`GlzImage`] per image.
+pub struct GlzDictionary<W, I> {
     /// Where pixels like these lie in the ring; a hint that is checked.
-    pub(super) table: &'m mut [u32],
+    pub(super) table: W,
     /// Pixels of the images, each image in one piece.
-    pub(super) ring: &'m mut [u32],
+    pub(super) ring: W,
     /// The images in the window, oldest at `first`, in a circle.
-    images: &'m mut [GlzImage],
+    images: I,
     first: usize,
     count: usize,
     /// Pixels of all images in the window.
@@ -44,7 +46,7 @@ pub struct GlzDictionary<'m> {
     next_id: u64,
 }
 
-impl<'m> GlzDictionary<'m> {
+impl<W: DerefMut<Target = [u32]>, I: DerefMut<Target = [GlzImage]>> GlzDictionary<W, I> {
     /// An empty dictionary whose images together never exceed `window` pixels: the number from the
     /// client's INIT message.
     ///
@@ -53,13 +55,11 @@ impl<'m> GlzDictionary<'m> {
     /// split where the ring ends. `images` bounds the number of images in the window.
     ///
     /// Nothing can be encoded while `ring` or `images` is empty.
-    pub fn new(table: &'m mut [u32], ring: &'m mut [u32], images: &'m mut [GlzImage], window: u32) -> Self {
-        let len = ring.len().min(u32::MAX as usize);
-        let kept = images.len().min(IMAGES_END as usize - 1);
+    pub fn new(table: W, ring: W, images: I, window: u32) -> Self {
         Self {
             table,
-            ring: &mut ring[..len],
-            images: &mut images[..kept],
+            ring,
+            images,
             first: 0,
             count: 0,
             used: 0,
@@ -97,14 +97,14 @@ impl<'m> GlzDictionary<'m> {
     /// Makes room for an image of `len` pixels, forgetting old ones, and returns where in the ring
     /// it goes. `None` when it is too large.
     pub(super) fn make_room(&mut self, len: usize) -> Option<usize> {
-        if len >= self.window || len > self.ring.len() || self.images.is_empty() {
+        if len >= self.window || len > self.places() || self.images.is_empty() {
             return None;
         }
-        while self.count == self.images.len() || self.used + len > self.window {
+        while self.count == self.images.len().min(IMAGES_END as usize - 1) || self.used + len > self.window {
             self.forget_oldest();
         }
         let mut start = self.end;
-        if start + len > self.ring.len() {
+        if start + len > self.places() {
             // What lies behind is older than what lies at the front.
             while self.oldest().is_some_and(|image| image.start >= self.end) {
                 self.forget_oldest();
@@ -146,6 +146,11 @@ impl<'m> GlzDictionary<'m> {
         let n = low.checked_sub(1)?;
         let image = self.images[self.slot(n)];
         (image.start..image.end()).contains(&place).then_some((image, self.count - n))
+    }
+
+    /// Pixels of the ring that a table can point at.
+    fn places(&self) -> usize {
+        self.ring.len().min(u32::MAX as usize)
     }
 
     fn oldest(&self) -> Option<&GlzImage> {

@@ -1,5 +1,7 @@
 //! Pictures to GLZ data.
 
+use core::ops::DerefMut;
+
 use super::dictionary::{GlzDictionary, GlzImage};
 use super::header::{carries, header};
 use crate::image::lz::token::TokenWriter;
@@ -16,7 +18,7 @@ const REFRESH: usize = 64;
 /// Pixels that a long hint looks at.
 const LONG_SAMPLE: usize = 32;
 
-impl GlzDictionary<'_> {
+impl<W: DerefMut<Target = [u32]>, I: DerefMut<Target = [GlzImage]>> GlzDictionary<W, I> {
     /// Encodes `pixels` to the front of `out`, enters them into the dictionary and returns the
     /// length in bytes. The image must then be sent.
     ///
@@ -44,8 +46,8 @@ impl GlzDictionary<'_> {
     }
 }
 
-struct Encoder<'d, 'm, 'o> {
-    dictionary: &'d mut GlzDictionary<'m>,
+struct Encoder<'d, 'o, W, I> {
+    dictionary: &'d mut GlzDictionary<W, I>,
     /// The image being encoded: its pixels are in the ring, but it is not entered yet.
     image: GlzImage,
     tokens: TokenWriter<'o>,
@@ -70,7 +72,7 @@ struct Match {
     reach: usize,
 }
 
-impl Encoder<'_, '_, '_> {
+impl<W: DerefMut<Target = [u32]>, I: DerefMut<Target = [GlzImage]>> Encoder<'_, '_, W, I> {
     fn encode(&mut self, pixels: &Pixels<'_>) -> Option<()> {
         let head = u32::try_from(self.dictionary.len()).ok()?;
         let header = header(pixels, self.dictionary.next_id(), head)?;

@@ -34,7 +34,7 @@ impl Memory {
 
 /// Both ends of a stream of images.
 struct Pair<'a> {
-    dictionary: GlzDictionary<'a>,
+    dictionary: GlzDictionary<&'a mut [u32], &'a mut [GlzImage]>,
     window: GlzWindow<'a>,
 }
 
@@ -42,7 +42,7 @@ impl<'a> Pair<'a> {
     fn new(memory: &'a mut Memory) -> Self {
         let pixels = memory.sent.len() as u32;
         Self {
-            dictionary: GlzDictionary::new(&mut memory.hashes, &mut memory.sent, &mut memory.images, pixels),
+            dictionary: GlzDictionary::new(&mut memory.hashes[..], &mut memory.sent, &mut memory.images[..], pixels),
             window: GlzWindow::new(&mut memory.window, &mut memory.kept, 0),
         }
     }
@@ -174,10 +174,10 @@ fn a_picture_that_is_refused_uses_up_no_number() {
 fn a_dictionary_without_memory_encodes_nothing() {
     let bytes = [0; 64];
     let pixels = Pixels::new(&bytes, RGB32, 4, 4, 16).unwrap();
-    let mut none = GlzDictionary::new(&mut [], &mut [], &mut [], 1 << 20);
+    let mut none = GlzDictionary::new(&mut [][..], &mut [], &mut [][..], 1 << 20);
     assert_eq!(none.encode(&pixels, &mut [0; 99]), None);
     let (mut ring, mut images) = ([0; 99], [GlzImage::EMPTY]);
-    let mut no_table = GlzDictionary::new(&mut [], &mut ring, &mut images, 99);
+    let mut no_table = GlzDictionary::new(&mut [][..], &mut ring, &mut images[..], 99);
     assert!(no_table.encode(&pixels, &mut [0; 99]).is_some());
 }
 

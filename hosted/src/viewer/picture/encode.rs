@@ -1,73 +1,141 @@
-//! A rectangle of a frame as an image on the wire.
+//! Parts of a frame to the bytes of images.
 
 use bytes::Bytes;
-use sumac_backends::Frame;
-use sumac_core::image::lz;
+use flate2::{Compress, Compression, FlushCompress, Status};
+use sumac_backends::{Chroma, Frame, Jpeg, Rect as FrameRect};
 use sumac_core::image::lz4::Lz4Encoder;
 use sumac_core::image::{PixelFormat, Pixels};
-use sumac_core::proto::picture::{Bitmap, BitmapFlags, BitmapFormat, Image, ImageBody, ImageFlags, PaletteRef};
+use sumac_core::image::{lz, quic};
+use sumac_core::proto::picture::{
+    Bitmap, BitmapFlags, BitmapFormat, Image, ImageBody, ImageFlags, PaletteRef, ZlibGlz,
+};
 use sumac_core::wire::{At, Data, Sized32};
 
+use super::choice::Kind;
+use super::glz::Glz;
 use crate::source::Rect;
 
-/// How pictures are compressed for one client.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::viewer) enum Compression {
-    /// Rows as they are.
-    Raw,
-    /// LZ4, for clients with LZ4_COMPRESSION.
-    Lz4,
-    /// LZ, which every client decodes.
-    Lz,
+/// Of JPEG pictures, on libjpeg's scale of 1 to 100.
+const QUALITY: u8 = 85;
+/// GLZ data is deflated from this length on, in bytes, at this level of 0 to 9.
+const WORTH_DEFLATING: usize = 100;
+const LEVEL: u32 = 3;
+
+/// The encoders of all viewers: on the engine's one thread a set is enough. What outlives a
+/// picture, a client's dictionary, is not in it.
+///
+/// About 2.2 MiB when all of them have been used.
+#[derive(Default)]
+pub(crate) struct Encoders {
+    lz: Vec<u32>,
+    lz4: Option<Box<Lz4Encoder>>,
+    quic: Vec<u32>,
+    jpeg: Option<Jpeg>,
+    zlib: Option<Compress>,
+    /// Where pictures are coded, before their length is known.
+    room: Vec<u8>,
+    deflated: Vec<u8>,
 }
 
-/// Bytes below which compressing costs more than it gives.
-const WORTH_IT: usize = 256;
-
 /// An encoded picture: what kind of image, and its bytes.
+#[derive(Clone)]
 pub(super) struct Encoded {
-    body: Body,
+    pub(super) body: Body,
     pub(super) payload: Bytes,
 }
 
-enum Body {
-    Rows { stride: u32 },
-    Lz4,
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Body {
+    Rows {
+        stride: u32,
+    },
     Lz,
+    Lz4,
+    Quic,
+    Glz,
+    /// Bytes after inflating.
+    ZlibGlz {
+        glz_size: u32,
+    },
+    Jpeg,
 }
 
-/// Encodes pictures of one client.
-pub(super) enum PictureEncoder {
-    Raw,
-    Lz4(Box<Lz4Encoder>),
-    /// With the encoder's working memory.
-    Lz(Vec<u32>),
-}
-
-impl PictureEncoder {
-    pub(super) fn new(compression: Compression) -> Self {
-        match compression {
-            Compression::Raw => Self::Raw,
-            Compression::Lz4 => Self::Lz4(Box::new(Lz4Encoder::new())),
-            Compression::Lz => Self::Lz(vec![0; lz::MAX_MEMORY]),
-        }
+impl Encoders {
+    /// Encodes `rect`, which lies inside the frame; as LZ or as rows where the kind is not possible
+    /// or does not pay. `None` when the frame cannot be read.
+    pub(super) fn encode(&mut self, kind: Kind, glz: Option<&Glz>, frame: &Frame, rect: Rect) -> Option<Encoded> {
+        let coded = match kind {
+            Kind::Rows => None,
+            Kind::Jpeg => self.jpeg(frame, rect).or_else(|| self.coded(Kind::Quic, None, frame, rect)),
+            Kind::Glz => self.coded(Kind::Glz, glz, frame, rect).or_else(|| self.coded(Kind::Lz, None, frame, rect)),
+            _ => self.coded(kind, None, frame, rect),
+        };
+        coded.or_else(|| rows(frame, rect))
     }
 
-    /// Encodes `rect`, which lies inside the frame.
-    pub(super) fn encode(&mut self, frame: &Frame, rect: Rect) -> Option<Encoded> {
-        let bytes = rect.width as usize * rect.height as usize * 4;
-        let compressed = match self {
-            _ if bytes < WORTH_IT => None,
-            Self::Raw => None,
-            Self::Lz4(lz4) => compress(frame, rect, Body::Lz4, Lz4Encoder::max_len, |p, out| lz4.encode(p, out)),
-            Self::Lz(memory) => compress(frame, rect, Body::Lz, |_| bytes, |p, out| lz::encode(p, memory, out)),
+    fn jpeg(&mut self, frame: &Frame, rect: Rect) -> Option<Encoded> {
+        let Rect { x, y, width, height } = rect;
+        let jpeg = self.jpeg.get_or_insert_with(Jpeg::new);
+        let data = jpeg.encode(frame, FrameRect { x, y, width, height }, QUALITY, Chroma::Yuv420).ok()?;
+        Some(Encoded { body: Body::Jpeg, payload: Bytes::from_owner(data) })
+    }
+
+    /// GLZ data deflated, where that makes it shorter.
+    pub(super) fn deflate(&mut self, encoded: Encoded) -> Encoded {
+        let len = encoded.payload.len();
+        let (Body::Glz, Ok(glz_size)) = (encoded.body, u32::try_from(len)) else { return encoded };
+        let zlib = self.zlib.get_or_insert_with(|| Compress::new(Compression::new(LEVEL), true));
+        zlib.reset();
+        if self.deflated.len() < len {
+            self.deflated.resize(len, 0);
+        }
+        let Some(room) = self.deflated.get_mut(..len).filter(|_| len >= WORTH_DEFLATING) else { return encoded };
+        match zlib.compress(&encoded.payload, room, FlushCompress::Finish) {
+            Ok(Status::StreamEnd) => {}
+            // There was not room enough: it pays nothing.
+            _ => return encoded,
+        }
+        let deflated = usize::try_from(zlib.total_out()).ok().and_then(|len| room.get(..len));
+        deflated.map_or(encoded, |bytes| Encoded {
+            body: Body::ZlibGlz { glz_size },
+            payload: Bytes::copy_from_slice(bytes),
+        })
+    }
+
+    /// `None` when it is longer than the rows.
+    fn coded(&mut self, kind: Kind, glz: Option<&Glz>, frame: &Frame, rect: Rect) -> Option<Encoded> {
+        let layout = frame.layout();
+        let start = rect.y as usize * layout.stride as usize + rect.x as usize * 4;
+        let bytes = frame.pixels().get(start..)?;
+        let pixels = Pixels::new(bytes, PixelFormat::Rgb32, rect.width, rect.height, layout.stride as usize).ok()?;
+        let packed = rect.width as usize * rect.height as usize * 4;
+        let most = if kind == Kind::Lz4 { Lz4Encoder::max_len(&pixels) } else { packed };
+        if self.room.len() < most {
+            self.room.resize(most, 0);
+        }
+        let room = self.room.get_mut(..most)?;
+        let (body, len) = match kind {
+            Kind::Glz => (Body::Glz, glz?.encode(&pixels, room)?),
+            Kind::Lz4 => (Body::Lz4, self.lz4.get_or_insert_default().encode(&pixels, room)?),
+            Kind::Quic => {
+                let words = quic::row_words(rect.width);
+                if self.quic.len() < words {
+                    self.quic.resize(words, 0);
+                }
+                (Body::Quic, quic::encode(&pixels, &mut self.quic, room)?)
+            }
+            _ => {
+                self.lz.resize(lz::MAX_MEMORY, 0);
+                (Body::Lz, lz::encode(&pixels, &mut self.lz, room)?)
+            }
         };
-        compressed.filter(|encoded| encoded.payload.len() < bytes).or_else(|| encode_raw(frame, rect))
+        let payload = room.get(..len).filter(|_| len < packed)?;
+        Some(Encoded { body, payload: Bytes::copy_from_slice(payload) })
     }
 }
 
 /// Full-width rows are sent from where they lie; others are gathered.
-fn encode_raw(frame: &Frame, rect: Rect) -> Option<Encoded> {
+fn rows(frame: &Frame, rect: Rect) -> Option<Encoded> {
     let layout = frame.layout();
     let stride = layout.stride as usize;
     let row = rect.width as usize * 4;
@@ -84,25 +152,6 @@ fn encode_raw(frame: &Frame, rect: Rect) -> Option<Encoded> {
         rows.extend_from_slice(frame.pixels().get(at..at + row)?);
     }
     Some(Encoded { body: Body::Rows { stride: rect.width * 4 }, payload: rows.into() })
-}
-
-/// Compresses the rectangle with `encode` into at most `most` bytes.
-fn compress(
-    frame: &Frame,
-    rect: Rect,
-    body: Body,
-    most: impl FnOnce(&Pixels<'_>) -> usize,
-    encode: impl FnOnce(&Pixels<'_>, &mut [u8]) -> Option<usize>,
-) -> Option<Encoded> {
-    let layout = frame.layout();
-    let start = rect.y as usize * layout.stride as usize + rect.x as usize * 4;
-    let bytes = frame.pixels().get(start..)?;
-    let pixels = Pixels::new(bytes, PixelFormat::Rgb32, rect.width, rect.height, layout.stride as usize).ok()?;
-    let mut out = vec![0; most(&pixels)];
-    let len = encode(&pixels, &mut out)?;
-    out.truncate(len);
-    out.shrink_to_fit();
-    Some(Encoded { body, payload: out.into() })
 }
 
 /// Keeps the frame as long as its bytes are on their way.
@@ -130,8 +179,12 @@ impl Encoded {
                 palette: PaletteRef::Here(At(None)),
                 data,
             }),
-            Body::Lz4 => ImageBody::Lz4(Sized32(data)),
             Body::Lz => ImageBody::LzRgb(Sized32(data)),
+            Body::Lz4 => ImageBody::Lz4(Sized32(data)),
+            Body::Quic => ImageBody::Quic(Sized32(data)),
+            Body::Glz => ImageBody::GlzRgb(Sized32(data)),
+            Body::ZlibGlz { glz_size } => ImageBody::ZlibGlzRgb(ZlibGlz { glz_size, data: Sized32(data) }),
+            Body::Jpeg => ImageBody::Jpeg(Sized32(data)),
         };
         Image { id, flags: ImageFlags::empty(), width: rect.width, height: rect.height, body }
     }
@@ -139,46 +192,110 @@ impl Encoded {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use sumac_backends::Layout;
+    use sumac_core::image::glz::{GlzKept, GlzWindow};
+    use sumac_core::image::lz4;
 
-    /// Four rows of a ramp that repeats, in a wider frame.
-    fn frame() -> Frame {
-        let pixels: Vec<u8> = (0..64 * 64 * 4).map(|i| ((i / 4) % 8 * 30) as u8).collect();
-        Frame::from_memory(Layout { width: 64, height: 64, stride: 256 }, pixels).unwrap()
+    use super::super::glz::GlzDictionaries;
+    use super::*;
+
+    const SIDE: u32 = 64;
+    const ALL: Rect = Rect { x: 0, y: 0, width: SIDE, height: SIDE };
+
+    fn frame_of(pixel: impl Fn(u32) -> u32) -> Frame {
+        let pixels: Vec<u8> = (0..SIDE * SIDE).flat_map(|i| (pixel(i) & 0xff_ffff).to_le_bytes()).collect();
+        Frame::from_memory(Layout { width: SIDE, height: SIDE, stride: SIDE * 4 }, pixels).unwrap()
     }
 
-    fn kind(compression: Compression, rect: Rect) -> (&'static str, usize) {
-        let encoded = PictureEncoder::new(compression).encode(&frame(), rect).unwrap();
-        let kind = match encoded.body {
-            Body::Rows { .. } => "rows",
-            Body::Lz4 => "lz4",
-            Body::Lz => "lz",
-        };
-        (kind, encoded.payload.len())
+    /// A ramp that repeats.
+    fn frame() -> Frame {
+        frame_of(|i| i % 8 * 0x1e_1e1e)
+    }
+
+    fn gathered(frame: &Frame, rect: Rect) -> Vec<u8> {
+        let row = |y: u32| &frame.pixels()[((y * SIDE + rect.x) * 4) as usize..][..rect.width as usize * 4];
+        (rect.y..rect.bottom()).flat_map(row).copied().collect()
     }
 
     #[test]
-    fn what_pays_is_compressed_and_the_rest_sent_as_it_is() {
-        let all = Rect { x: 0, y: 0, width: 64, height: 64 };
-        assert_eq!(kind(Compression::Raw, all), ("rows", 64 * 64 * 4));
-        for (compression, name) in [(Compression::Lz4, "lz4"), (Compression::Lz, "lz")] {
-            let (kind_of_all, len) = kind(compression, all);
-            assert!(kind_of_all == name && len < 64 * 64, "{name}: {len}");
-            let small = Rect { x: 3, y: 3, width: 7, height: 9 };
-            assert_eq!(kind(compression, small), ("rows", 7 * 9 * 4), "too small to pay");
+    fn every_kind_decodes_to_the_pixels() {
+        let dictionaries = GlzDictionaries::default();
+        let glz = dictionaries.get(1, 1 << 16).unwrap();
+        let (mut ring, mut images) = (vec![0; 4 << 16], vec![GlzKept::EMPTY; 64]);
+        let mut window = GlzWindow::new(&mut ring, &mut images, 0);
+        let mut encoders = Encoders::default();
+        for rect in [ALL, Rect { x: 3, y: 5, width: 40, height: 19 }, ALL] {
+            let want = gathered(&frame(), rect);
+            for kind in [Kind::Lz, Kind::Lz4, Kind::Quic, Kind::Glz] {
+                let encoded = encoders.encode(kind, Some(&glz), &frame(), rect).unwrap();
+                let mut got = vec![0; want.len()];
+                let data = &encoded.payload[..];
+                match encoded.body {
+                    Body::Rows { .. } | Body::ZlibGlz { .. } | Body::Jpeg => panic!("{kind:?} pays"),
+                    Body::Lz => drop(lz::decode(data, &mut got).unwrap()),
+                    Body::Lz4 => drop(lz4::decode(data, rect.width, rect.height, &mut got).unwrap()),
+                    Body::Quic => {
+                        let mut memory = vec![0; quic::row_words(rect.width)];
+                        quic::decode(data, &mut memory, &mut got).unwrap();
+                    }
+                    Body::Glz => drop(window.decode(data, &mut got).unwrap()),
+                }
+                assert!(got == want, "{kind:?} of {rect:?}");
+            }
         }
+    }
+
+    #[test]
+    fn what_does_not_pay_is_sent_as_rows() {
+        let noise = frame_of(|i| i.wrapping_mul(0x9e37_79b9) ^ i.wrapping_mul(i) << 7);
+        for kind in [Kind::Rows, Kind::Lz4] {
+            let encoded = Encoders::default().encode(kind, None, &noise, Rect { width: 30, ..ALL }).unwrap();
+            assert_eq!(encoded.body, Body::Rows { stride: 120 }, "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn deflated_glz_is_inflated_to_itself() {
+        let dictionaries = GlzDictionaries::default();
+        let glz = dictionaries.get(1, 1 << 16).unwrap();
+        let mut encoders = Encoders::default();
+        for round in 0..2 {
+            // Literals of few bits, others each time.
+            let frame = frame_of(|i| (i.wrapping_mul(0x9e37_79b9) ^ i << 8) >> (9 + round) & 0x07_0707);
+            let plain = Encoders::default().encode(Kind::Glz, Some(&glz), &frame, Rect { width: 60, ..ALL }).unwrap();
+            let encoded = encoders.deflate(plain.clone());
+            assert_eq!(encoded.body, Body::ZlibGlz { glz_size: plain.payload.len() as u32 });
+            assert!(encoded.payload.len() < plain.payload.len());
+            let mut inflated = Vec::with_capacity(plain.payload.len() + 1);
+            let mut inflate = flate2::Decompress::new(true);
+            inflate.decompress_vec(&encoded.payload, &mut inflated, flate2::FlushDecompress::Finish).unwrap();
+            assert!(inflated == plain.payload);
+            let short = Encoded { payload: plain.payload.slice(..99), ..plain };
+            assert_eq!(encoders.deflate(short).body, Body::Glz, "too short to pay");
+        }
+    }
+
+    #[test]
+    fn a_jpeg_is_a_jpeg() {
+        let encoded = Encoders::default().encode(Kind::Jpeg, None, &frame(), ALL).unwrap();
+        assert_eq!(encoded.body, Body::Jpeg);
+        assert!(encoded.payload.starts_with(&[0xff, 0xd8]) && encoded.payload.ends_with(&[0xff, 0xd9]));
+    }
+
+    #[test]
+    fn a_picture_larger_than_the_window_is_sent_as_lz() {
+        let dictionaries = GlzDictionaries::default();
+        let glz = dictionaries.get(1, 1000).unwrap();
+        assert_eq!(Encoders::default().encode(Kind::Glz, Some(&glz), &frame(), ALL).unwrap().body, Body::Lz);
     }
 
     #[test]
     fn rows_of_the_whole_width_are_sent_from_where_they_lie() {
         let frame = frame();
-        let band = Rect { x: 0, y: 8, width: 64, height: 4 };
-        let encoded = PictureEncoder::new(Compression::Raw).encode(&frame, band).unwrap();
-        assert_eq!(encoded.payload.as_ptr(), frame.pixels()[8 * 256..].as_ptr());
-        let part = Rect { x: 1, ..band };
-        let Rect { width, .. } = part;
-        assert!(PictureEncoder::new(Compression::Raw).encode(&frame, Rect { width: width - 1, ..part }).is_some());
-        assert!(PictureEncoder::new(Compression::Raw).encode(&frame, Rect { y: 63, height: 2, ..part }).is_none());
+        let band = Rect { y: 8, height: 4, ..ALL };
+        let rows = |rect| Encoders::default().encode(Kind::Rows, None, &frame, rect);
+        assert_eq!(rows(band).unwrap().payload.as_ptr(), frame.pixels()[8 * 256..].as_ptr());
+        assert!(rows(Rect { x: 1, width: SIDE - 1, ..band }).is_some());
+        assert!(rows(Rect { x: 1, width: SIDE - 1, y: 63, height: 2 }).is_none());
     }
 }

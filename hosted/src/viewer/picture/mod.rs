@@ -1,30 +1,95 @@
 //! What one viewer is sent of the picture: scrolls, fills and images.
 
+mod choice;
 mod encode;
+mod glz;
+mod lossy;
 mod message;
 
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use bytes::Bytes;
 use sumac_backends::Frame;
 use sumac_core::channel::Refused;
 use sumac_core::channel::display::DisplayServer;
-use sumac_core::proto::display::ServerMessage;
+use sumac_core::proto::caps::DisplayCaps;
+use sumac_core::proto::display::{ImageCompression, Init, ServerMessage};
+use tokio::time::Instant;
 
-use bytes::Bytes;
-
-pub(super) use encode::Compression;
-use encode::PictureEncoder;
+pub(crate) use encode::Encoders;
+pub(super) use glz::GlzDictionaries;
 pub(super) use message::wire_rect;
 
+use crate::config::Config;
 use crate::connection::{Close, Line};
-use crate::plan::{Pending, find_fills};
+use crate::plan::{Pending, Region, find_fills, natural_parts};
+use crate::source::Rect;
+use choice::{Choice, Kind};
+use encode::{Body, Encoded};
+use glz::Glz;
+use lossy::Lossy;
+
+/// Pixels of the largest image: more are sent in bands, so that an image fits a GLZ window and the
+/// client draws while the next one is on its way.
+const MAX_PIXELS: u32 = 1 << 18;
 
 /// Draws for one viewer.
-#[derive(Default)]
 pub(super) struct Painter {
-    encoder: Option<(Compression, PictureEncoder)>,
+    encoders: Rc<RefCell<Encoders>>,
+    choice: Choice,
+    glz: Option<Glz>,
+    lossy: Lossy,
     images: u64,
 }
 
 impl Painter {
+    pub(super) fn new(config: &Config, encoders: Rc<RefCell<Encoders>>, local: bool) -> Self {
+        Self { encoders, choice: Choice::new(config, local), glz: None, lossy: Lossy::default(), images: 0 }
+    }
+
+    /// The client said what it keeps.
+    pub(super) fn on_init(&mut self, init: &Init, dictionaries: &GlzDictionaries) {
+        self.glz = dictionaries.get(init.glz_dictionary_id, init.glz_dictionary_window_size);
+        self.choice.glz = self.glz.is_some();
+    }
+
+    /// The client's own word on compression.
+    pub(super) fn prefer(&mut self, wish: ImageCompression) {
+        self.choice.prefer(wish);
+    }
+
+    /// The surface was made anew.
+    pub(super) fn on_new_surface(&mut self) {
+        self.lossy.clear();
+    }
+
+    /// When [`refine`](Self::refine) has something to send.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.lossy.deadline()
+    }
+
+    /// Sends without loss what was sent with loss and rested since; `video` is drawn by others.
+    pub(super) fn refine(
+        &mut self,
+        line: &mut Line<DisplayServer>,
+        frame: &Frame,
+        video: &[Rect],
+    ) -> Result<(), Close> {
+        let now = Instant::now();
+        let mut rested = self.lossy.take_rested(now);
+        video.iter().for_each(|rect| rested.subtract(*rect));
+        let lossy = self.choice;
+        self.choice = lossy.exact();
+        for rect in rested.rects().to_vec() {
+            self.draw_images(line, frame, rect, &mut rested)?;
+        }
+        self.choice = lossy;
+        // What the client's window held back.
+        rested.rects().iter().for_each(|rect| self.lossy.lossy(*rect, now));
+        Ok(())
+    }
+
     /// Sends what is due of the newest picture, and leaves in `due` what the client's
     /// acknowledgement window holds back.
     pub(super) fn draw(
@@ -32,49 +97,74 @@ impl Painter {
         line: &mut Line<DisplayServer>,
         frame: &Frame,
         due: &mut Pending,
-        compression: Compression,
     ) -> Result<(), Close> {
+        self.choice.lz4 = line.machine.caps().contains(DisplayCaps::LZ4_COMPRESSION);
         while let Some(scroll) = due.scrolls.first() {
             if !say(line, &message::copy_bits(*scroll), &[])? {
                 return Ok(());
             }
+            self.lossy.scrolled(scroll);
             due.scrolls.remove(0);
         }
         for fill in find_fills(frame, &due.pixels) {
             if !say(line, &message::draw_fill(fill), &[])? {
                 return Ok(());
             }
+            self.lossy.exact(fill.rect);
             due.pixels.subtract(fill.rect);
         }
-        self.draw_images(line, frame, due, compression)
+        for rect in due.pixels.rects().to_vec() {
+            self.draw_images(line, frame, rect, &mut due.pixels)?;
+        }
+        Ok(())
     }
 
+    /// Sends `rect`, its natural parts apart, and takes out of `due` what was sent.
     fn draw_images(
         &mut self,
         line: &mut Line<DisplayServer>,
         frame: &Frame,
-        due: &mut Pending,
-        compression: Compression,
+        rect: Rect,
+        due: &mut Region,
     ) -> Result<(), Close> {
-        if self.encoder.as_ref().is_none_or(|(kind, _)| *kind != compression) {
-            self.encoder = Some((compression, PictureEncoder::new(compression)));
-        }
-        let Some((_, encoder)) = &mut self.encoder else { return Ok(()) };
-        for rect in due.pixels.rects().to_vec() {
+        let natural = if self.choice.looks() { natural_parts(frame, rect) } else { Vec::new() };
+        let mut rest = Region::from(rect);
+        natural.iter().for_each(|part| rest.subtract(*part));
+        let parts = natural.iter().map(|part| (*part, true)).chain(rest.rects().iter().map(|part| (*part, false)));
+        for (band, natural) in parts.flat_map(|(part, natural)| bands(part).map(move |band| (band, natural))) {
+            // An image of a dictionary that was encoded must be sent.
             if !line.machine.common().may_send() {
                 return Ok(());
             }
-            if let Some(encoded) = encoder.encode(frame, rect) {
+            let kind = self.choice.kind(band.width, band.height, natural);
+            if let Some(encoded) = self.encode(kind, frame, band) {
                 self.images += 1;
-                let message = message::draw_copy(encoded.image(self.images, rect), rect);
+                let message = message::draw_copy(encoded.image(self.images, band), band);
                 if !say(line, &message, &[encoded.payload])? {
                     return Ok(());
                 }
+                match encoded.body {
+                    Body::Jpeg => self.lossy.lossy(band, Instant::now()),
+                    _ => self.lossy.exact(band),
+                }
             }
-            due.pixels.subtract(rect);
+            due.subtract(band);
         }
         Ok(())
     }
+
+    fn encode(&self, kind: Kind, frame: &Frame, rect: Rect) -> Option<Encoded> {
+        let mut encoders = self.encoders.borrow_mut();
+        let encoded = encoders.encode(kind, self.glz.as_ref(), frame, rect)?;
+        Some(if self.choice.deflates() { encoders.deflate(encoded) } else { encoded })
+    }
+}
+
+/// Cuts a rectangle into bands from the top, none too large for an image.
+fn bands(rect: Rect) -> impl Iterator<Item = Rect> {
+    let high = (MAX_PIXELS / rect.width.max(1)).max(1);
+    let tops = (rect.y..rect.bottom()).step_by(high as usize);
+    tops.map(move |y| Rect { y, height: high.min(rect.bottom() - y), ..rect })
 }
 
 /// Says something; `false` when the client has to acknowledge what it got before.
@@ -83,5 +173,21 @@ fn say(line: &mut Line<DisplayServer>, message: &ServerMessage<'_>, payload: &[B
         Ok(()) => Ok(true),
         Err(Refused::Hold) => Ok(false),
         Err(refused) => Err(Close::Refused(refused)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bands_are_the_whole_rectangle() {
+        for (width, height) in [(1, 1), (1280, 720), (8192, 3), (333, 4000), (8192, 8192)] {
+            let rect = Rect { x: 5, y: 7, width, height };
+            let bands: Vec<Rect> = bands(rect).collect();
+            assert!(bands.iter().all(|band| band.area() <= u64::from(MAX_PIXELS)));
+            assert_eq!(bands.iter().map(|band| band.area()).sum::<u64>(), rect.area());
+            assert_eq!(bands.iter().copied().collect::<Region>().rects(), [rect]);
+        }
     }
 }
