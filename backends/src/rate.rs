@@ -37,7 +37,8 @@ impl Scale {
             Self::H26x if worse <= 20 => 12 + worse * 11 / 20,
             Self::H26x => 23 + (worse - 20) / 20 * 7 + (worse - 20) % 20 * 7 / 20,
             Self::Vpx => 2 + worse / 2 + worse / 10,
-            Self::Fwht => 1 + worse / 4,
+            // Its tables alone cost text more than the default quality should: from there on the finest.
+            Self::Fwht => 1 + worse.saturating_sub(10) / 4,
         }
     }
 
@@ -219,7 +220,7 @@ mod tests {
         }
         assert_eq!([1, 80, 100].map(|q| Scale::H26x.of_quality(q)), [50, 23, 12]);
         assert_eq!([1, 100].map(|q| Scale::Vpx.of_quality(q)), [60, 2]);
-        assert_eq!([1, 100].map(|q| Scale::Fwht.of_quality(q)), [25, 1]);
+        assert_eq!([1, 90, 100].map(|q| Scale::Fwht.of_quality(q)), [23, 1, 1]);
     }
 
     #[test]

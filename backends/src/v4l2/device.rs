@@ -299,7 +299,8 @@ impl Device for Node {
         buffer.timestamp = [micros / 1_000_000, micros % 1_000_000];
         let plane = |p: &OutputPlane<'_>| abi::PlaneBuffer {
             bytesused: p.bytesused,
-            // A length of 0 stands for all of the dmabuf.
+            // Of multi-planar buffers the kernel compares the two, and takes no 0 for "all of it".
+            length: p.bytesused,
             m: sys::fd_field(p.fd),
             ..Default::default()
         };

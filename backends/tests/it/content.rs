@@ -93,6 +93,18 @@ fn is_ink(x: f64, y: f64) -> bool {
 pub(crate) const BARS: [[u8; 3]; 8] =
     [[255, 255, 255], [0, 255, 255], [255, 255, 0], [0, 255, 0], [255, 0, 255], [0, 0, 255], [255, 0, 0], [0, 0, 0]];
 
+impl Picture {
+    /// Whether the middle of each of eight [`bars`] has its colour.
+    pub(crate) fn assert_bars(&self, of: &str) {
+        for (n, wanted) in (0u32..).zip(&BARS) {
+            let x = n * self.width / 8 + self.width / 16;
+            let at = (self.height / 2 * self.width + x) as usize * 4;
+            let off = wanted.iter().zip(&self.pixels[at..]).map(|(a, b)| a.abs_diff(*b)).max();
+            assert!(off <= Some(4), "{of}: {:?} instead of {wanted:?}", &self.pixels[at..at + 3]);
+        }
+    }
+}
+
 /// [`BARS`] from left to right.
 pub(crate) fn bars(width: u32, height: u32) -> Picture {
     Picture::new(width, height, |x, _| BARS[(x * 8 / width) as usize])

@@ -20,28 +20,45 @@ pub(crate) fn available(test: &str) -> bool {
 
 /// Decodes packets of pictures of this coded size. Colours are converted as the stream says.
 pub(crate) fn decode(codec: Codec, packets: &[Packet], width: u32, height: u32) -> Vec<Picture> {
-    let demuxer = match codec {
+    let mut ffmpeg = Command::new("ffmpeg");
+    ffmpeg.args(["-v", "error", "-f", demuxer(codec), "-i", "pipe:0", "-fps_mode", "passthrough"]);
+    ffmpeg.args(["-sws_flags", "accurate_rnd+full_chroma_int", "-f", "rawvideo", "-pix_fmt", "bgr0", "pipe:1"]);
+    let output = feed(ffmpeg, codec, packets, width, height);
+    let size = width as usize * height as usize * 4;
+    assert!(output.len().is_multiple_of(size), "{codec}: not pictures of {width}x{height}");
+    output.chunks_exact(size).map(|p| Picture { width, height, pixels: p.to_vec() }).collect()
+}
+
+/// What the stream says of its colours: range, matrix.
+pub(crate) fn colours(codec: Codec, packets: &[Packet], width: u32, height: u32) -> (String, String) {
+    let mut ffprobe = Command::new("ffprobe");
+    ffprobe.args(["-v", "error", "-f", demuxer(codec), "-show_entries", "stream=color_range,color_space"]);
+    ffprobe.args(["-of", "default=noprint_wrappers=1:nokey=1", "-i", "pipe:0"]);
+    let output = String::from_utf8(feed(ffprobe, codec, packets, width, height)).unwrap();
+    let mut lines = output.lines().map(str::to_owned);
+    (lines.next().unwrap_or_default(), lines.next().unwrap_or_default())
+}
+
+fn demuxer(codec: Codec) -> &'static str {
+    match codec {
         Codec::Mjpeg => "mjpeg",
         Codec::H264 => "h264",
         Codec::Hevc => "hevc",
         Codec::Vp8 | Codec::Vp9 => "ivf",
         other => panic!("no demuxer for {other}"),
-    };
-    let args = ["-v", "error", "-f", demuxer, "-i", "pipe:0", "-fps_mode", "passthrough"];
-    let mut child = Command::new("ffmpeg")
-        .args(args)
-        .args(["-sws_flags", "accurate_rnd+full_chroma_int", "-f", "rawvideo", "-pix_fmt", "bgr0", "pipe:1"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    }
+}
+
+/// What a program answers that reads the packets from its standard input, and complains of nothing.
+fn feed(mut program: Command, codec: Codec, packets: &[Packet], width: u32, height: u32) -> Vec<u8> {
+    let mut child = program.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
     let mut stderr = child.stderr.take().unwrap();
-    let bytes = match demuxer {
+    let bytes = match demuxer(codec) {
         "ivf" => ivf(codec, packets, width, height),
         _ => packets.iter().flat_map(|p| p.data.iter().copied()).collect(),
     };
+    // A program that has seen enough may leave before the end.
     let writer = std::thread::spawn(move || drop(stdin.write_all(&bytes)));
     let words = std::thread::spawn(move || {
         let mut words = String::new();
@@ -51,9 +68,7 @@ pub(crate) fn decode(codec: Codec, packets: &[Packet], width: u32, height: u32) 
     writer.join().unwrap();
     assert_eq!(words.join().unwrap().unwrap(), "", "ffmpeg complains about the {codec} stream");
     assert!(output.status.success());
-    let size = width as usize * height as usize * 4;
-    assert!(output.stdout.len().is_multiple_of(size), "{codec}: not pictures of {width}x{height}");
-    output.stdout.chunks_exact(size).map(|p| Picture { width, height, pixels: p.to_vec() }).collect()
+    output.stdout
 }
 
 /// The container that FFmpeg wants around VP8 and VP9.

@@ -7,7 +7,7 @@ use sumac_backends::{
 };
 
 use crate::{
-    content::{BARS, Picture, bars, natural, text},
+    content::{Picture, bars, natural, text},
     decode,
     dmabuf::memfd,
 };
@@ -63,18 +63,45 @@ fn natural_pictures_and_text_survive() {
 }
 
 #[test]
-fn colours_are_right() {
-    if !decode::available("colours_are_right") {
+fn colours_are_right_and_signalled() {
+    if !decode::available("colours_are_right_and_signalled") {
         return;
     }
     for codec in codecs() {
-        let decoded = round_trip(codec, Rate::Quality(95), &[bars(640, 64)]);
-        for (n, wanted) in BARS.iter().enumerate() {
-            let at = (32 * 640 + n * 80 + 40) * 4;
-            let got = &decoded[0].pixels[at..at + 3];
-            let off = wanted.iter().zip(got).map(|(a, b)| a.abs_diff(*b)).max();
-            assert!(off <= Some(4), "{codec}: {got:?} instead of {wanted:?}");
+        let picture = bars(640, 64);
+        let packet = encode(&mut *open(codec, Rate::Quality(95), &picture.frame()), picture.frame());
+        decode::decode(codec, std::slice::from_ref(&packet), 640, 64)[0].assert_bars(codec.name());
+        let (range, matrix) = decode::colours(codec, &[packet], 640, 64);
+        match codec {
+            // JFIF: full range and BT.601, which FFmpeg calls by the name of one of its countries.
+            Codec::Mjpeg => assert_eq!((&*range, &*matrix), ("pc", "bt470bg")),
+            // A VP8 stream can say nothing; it is BT.601 by definition.
+            Codec::Vp8 => {}
+            _ => assert_eq!((&*range, &*matrix), ("tv", "bt709"), "{codec}"),
         }
+    }
+}
+
+#[test]
+fn a_new_size_is_refused_and_coded_by_a_new_encoder() {
+    if !decode::available("a_new_size_is_refused_and_coded_by_a_new_encoder") {
+        return;
+    }
+    for codec in codecs() {
+        let (small, large) = (natural(320, 240, 0), natural(400, 304, 1));
+        let mut encoder = open(codec, Rate::Quality(90), &small.frame());
+        encode(&mut *encoder, small.frame());
+        let region = large.frame().bounds();
+        let request = EncodeRequest { region, damage: region, keyframe: false, tag: 0 };
+        let refused = encoder.submit(large.frame(), request).unwrap_err();
+        let (width, height, got_width, got_height) = (320, 240, 400, 304);
+        assert_eq!(refused.why, Refusal::Size { width, height, got_width, got_height }, "{codec}");
+        // The encoder goes on: a picture of the old size may still come.
+        encode(&mut *encoder, small.frame());
+        assert!(encoder.finish().is_empty());
+        let packet = encode(&mut *open(codec, Rate::Quality(90), &refused.frame), refused.frame);
+        assert!(packet.keyframe, "{codec}");
+        assert!(large.psnr(&decode::decode(codec, &[packet], 400, 304)[0]) >= 34.0, "{codec}");
     }
 }
 

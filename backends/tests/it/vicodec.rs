@@ -4,13 +4,13 @@ use std::{fs, path::PathBuf, process::Command, time::Duration};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use sumac_backends::{
-    Backend, BackendError, Chroma, Codec, Completion, EncodeRequest, Encoder, Frame, Packet, Rate, Settings, Tuning,
-    conformance, v4l2::V4l2,
+    Backend, BackendError, Chroma, Codec, Completion, Dmabuf, EncodeRequest, Encoder, Frame, Packet, Rate, Refusal,
+    Settings, Tuning, conformance, dmabuf::Shape, v4l2::V4l2,
 };
 
 use crate::{
     allocator,
-    content::{Picture, natural, text},
+    content::{Picture, bars, natural, text},
     dmabuf::Origin,
     guard,
 };
@@ -69,6 +69,7 @@ fn decode(packets: &[Packet], width: u32, height: u32) -> Option<Vec<Picture>> {
     let done = Command::new("timeout")
         .args(["60", "v4l2-ctl", "-d"])
         .arg(decoder)
+        .arg(format!("--set-fmt-video-out=width={width},height={height},pixelformat=FWHT"))
         .arg("--set-fmt-video=pixelformat=XR24")
         .args(["--stream-mmap", "--stream-out-mmap", "--stream-from-hdr"])
         .arg(&input)
@@ -116,8 +117,10 @@ fn its_own_decoder_shows_the_pictures() {
     if !present("its_own_decoder_shows_the_pictures") {
         return;
     }
-    // FWHT's own tables cost sharp edges more than other codecs: 32 dB at its finest quantiser.
-    for (name, make, least) in [("natural", natural as fn(u32, u32, u32) -> Picture, 34.0), ("text", text, 28.0)] {
+    // FWHT cannot show text at the 38 dB asked of other codecs: its quantiser is a threshold below
+    // which coefficients are left out, and those that stay lose up to six bits by a fixed table. At
+    // its finest, which the default quality is, text has about 32 dB.
+    for (name, make, least) in [("natural", natural as fn(u32, u32, u32) -> Picture, 34.0), ("text", text, 31.0)] {
         let pictures: Vec<_> = (0..6).map(|n| make(640, 368, n)).collect();
         let frames: Vec<_> = pictures.iter().map(|p| Origin::Udmabuf.frame(p, 2560, 368).unwrap()).collect();
         let mut encoder = open(&settings(640, 368, Tuning::default().rate), &frames[0]);
@@ -132,6 +135,78 @@ fn its_own_decoder_shows_the_pictures() {
         println!("fwht {name}: {worst:.1} dB at the default quality");
         assert!(worst >= least, "{name}: {worst:.1} dB");
     }
+}
+
+/// A picture whose rows are as the device rounds them, encoded and decoded again.
+fn round_trip(picture: &Picture, rate: Rate) -> Option<Picture> {
+    let Picture { width, height, .. } = *picture;
+    let (stride, rows) = (width.next_multiple_of(8) * 4, height.next_multiple_of(8));
+    let frame = Origin::Udmabuf.frame(picture, stride, rows).unwrap();
+    let packet = encode(&mut *open(&settings(width, height, rate), &frame), frame, false);
+    assert_eq!((packet.width, packet.height), (width, height));
+    decode(&[packet], width, height)?.into_iter().next()
+}
+
+#[test]
+fn colours_are_right() {
+    if !present("colours_are_right") {
+        return;
+    }
+    if let Some(decoded) = round_trip(&bars(640, 368), Rate::Quality(95)) {
+        decoded.assert_bars("fwht");
+    }
+}
+
+#[test]
+fn every_size_that_the_device_has_is_coded() {
+    if !present("every_size_that_the_device_has_is_coded") {
+        return;
+    }
+    for (width, height) in [(1366, 768), (650, 363), (4096, 2160)] {
+        let picture = natural(width, height, 0);
+        // Where its code is longer than half the pixels, vicodec sends planes as they are, and then
+        // miscounts the rows of a height that is no multiple of 8: a quality that keeps clear of it.
+        let Some(decoded) = round_trip(&picture, Rate::Quality(70)) else { return };
+        assert!(picture.psnr(&decoded) >= 34.0, "{width}x{height}: {:.1} dB", picture.psnr(&decoded));
+    }
+    for (width, height) in [(1, 1), (4104, 16), (640, 2168)] {
+        let frame = Origin::Udmabuf.frame(&natural(width, height, 0), width * 4, height).unwrap();
+        match V4l2.open(&settings(width, height, Rate::Quality(90)), &frame).map(drop) {
+            Err(BackendError::Unsupported { what, .. }) => println!("{width}x{height}: cannot encode {what}"),
+            other => panic!("{width}x{height}: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn what_lies_the_wrong_way_round_is_refused() {
+    if !present("what_lies_the_wrong_way_round_is_refused") {
+        return;
+    }
+    let upright = Origin::Udmabuf.frame(&natural(640, 368, 0), 2560, 368).unwrap();
+    let dmabuf = upright.dmabuf().unwrap();
+    let inverted = Dmabuf::new(Shape { y_inverted: true, ..dmabuf.shape() }, dmabuf.planes()).unwrap();
+    let error = V4l2.open(&settings(640, 368, Rate::Quality(80)), &Frame::from_dmabuf(inverted)).map(drop).unwrap_err();
+    assert!(error.to_string().contains("its bottom row is first"), "{error}");
+}
+
+#[test]
+fn a_new_size_is_refused_and_coded_by_a_new_encoder() {
+    if !present("a_new_size_is_refused_and_coded_by_a_new_encoder") {
+        return;
+    }
+    let (small, large) = (natural(640, 368, 0), natural(800, 600, 0));
+    let frame = |p: &Picture| Origin::Udmabuf.frame(p, p.width * 4, p.height).unwrap();
+    let mut encoder = open(&settings(640, 368, Rate::Quality(90)), &frame(&small));
+    encode(&mut *encoder, frame(&small), false);
+    let region = frame(&large).bounds();
+    let request = EncodeRequest { region, damage: region, keyframe: false, tag: 0 };
+    let refused = encoder.submit(frame(&large), request).unwrap_err();
+    assert!(matches!(refused.why, Refusal::Size { .. }), "{refused}");
+    encode(&mut *encoder, frame(&small), false);
+    assert!(encoder.finish().is_empty());
+    let decoded = round_trip(&large, Rate::Quality(90));
+    assert!(decoded.is_none_or(|d| large.psnr(&d) >= 34.0));
 }
 
 #[test]
