@@ -8,7 +8,8 @@ use std::sync::mpsc::{Sender, channel};
 
 use anyhow::{Context, bail};
 use sumac::source::{
-    Cookie, CursorShape, Host, InputEvent, Leds, Peripherals, Rect, Size, Source, Stage, TestDesktop, ToSource,
+    Cookie, CursorShape, Host, Identity, InputEvent, Leds, Peripherals, Rect, Size, Source, Stage, TestDesktop,
+    ToSource,
 };
 use sumac_backends::{Dmabuf, Frame};
 
@@ -60,6 +61,10 @@ impl Host for Newest {
     fn peripherals(&self) -> &Peripherals {
         &self.peripherals
     }
+
+    fn mouse(&self, _absolute: bool) {}
+
+    fn identity(&self, _identity: Identity) {}
 }
 
 impl Stage for Newest {

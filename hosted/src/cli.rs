@@ -7,8 +7,9 @@ use std::str::FromStr;
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use sumac::config::{
-    Config, EncoderName, Frames, ImageCompression, Name, SourceChoice, StreamingVideo, Ticketing, UnixAddress, Uuid,
-    ValueError, VideoCodecs, WanCompression, apply_spice_options, parse_encoder, parse_size,
+    Config, EncoderName, Frames, ImageCompression, Name, QemuAddress, QemuDisplay, SourceChoice, StreamingVideo,
+    Ticketing, UnixAddress, Uuid, ValueError, VideoCodecs, WanCompression, apply_spice_options, parse_encoder,
+    parse_size,
 };
 use sumac::source::Size;
 
@@ -128,6 +129,12 @@ struct SourceArgs {
     /// Write number and time into a corner of each of these pictures.
     #[arg(long)]
     stamp: bool,
+    /// Show a QEMU that runs with -display dbus, on a bus or on this socket.
+    #[arg(long, value_name = "ADDRESS|session|p2p:FD", conflicts_with_all = ["source", "frames", "size"])]
+    qemu_dbus: Option<QemuAddress>,
+    /// Its consoles to show, as displays 0, 1, ... [default: all graphical ones].
+    #[arg(long, value_name = "N", value_delimiter = ',', num_args = 1..)]
+    console: Vec<u32>,
 }
 
 #[derive(Args)]
@@ -239,7 +246,7 @@ impl AccessArgs {
         if let Some(path) = self.vv {
             config.vv = Some(path).filter(|path| path.as_os_str() != "none");
         }
-        config.name = self.name.unwrap_or_default();
+        config.name = self.name;
         config.uuid = self.uuid;
     }
 }
@@ -248,6 +255,13 @@ impl SourceArgs {
     fn apply(self, config: &mut Config) -> Result<(), String> {
         config.size = self.size.unwrap_or(config.size);
         config.freeze = self.freeze;
+        if let Some(address) = self.qemu_dbus {
+            config.source = SourceChoice::Qemu(QemuDisplay { address, consoles: self.console });
+            return Ok(());
+        }
+        if !self.console.is_empty() {
+            return Err("--console needs --qemu-dbus".into());
+        }
         config.source = match (self.source, self.frames) {
             (Some(SourceWord::Frames), None) => return Err("--source frames needs --frames FILE".into()),
             (Some(SourceWord::TestDesktop), Some(_)) => return Err("--frames needs --source frames".into()),
@@ -378,6 +392,9 @@ mod tests {
         assert_eq!(config("sumac --source frames --frames f --rate 1 --stamp").source, frames(1, true));
         assert_eq!(config("sumac --frames f --rate 1000").source, frames(1000, false));
         assert_eq!(config("sumac --source test-desktop --freeze").source, SourceChoice::TestDesktop);
+        let qemu = |consoles| SourceChoice::Qemu(QemuDisplay { address: QemuAddress::Session, consoles });
+        assert_eq!(config("sumac --qemu-dbus session").source, qemu(vec![]));
+        assert_eq!(config("sumac --qemu-dbus session --console 1 0 --console 2").source, qemu(vec![1, 0, 2]));
         assert_eq!(config("sumac --size 640x480").size, Size { width: 640, height: 480 });
     }
 
@@ -416,6 +433,11 @@ mod tests {
             ("sumac --source frames", "error: --source frames needs --frames FILE"),
             ("sumac --source test-desktop --frames f", "error: --frames needs --source frames"),
             ("sumac --rate 30", "error: --rate needs --source frames"),
+            ("sumac --console 0", "error: --console needs --qemu-dbus"),
+            (
+                "sumac --qemu-dbus x",
+                "error: invalid value 'x' for '--qemu-dbus <ADDRESS|session|p2p:FD>': 'x' is not session",
+            ),
             ("sumac --stamp", "error: --stamp needs --source frames"),
             ("sumac --frames f --rate 1001", "error: invalid value '1001' for '--rate <N>': 1001 is not in 1..=1000"),
             ("sumac --frames f --rate 0", "error: invalid value '0' for '--rate <N>': 0 is not in 1..=1000"),

@@ -6,6 +6,7 @@
 use std::path::PathBuf;
 
 pub use listen::{DEFAULT_ADDR, DEFAULT_PORT, Family, Listen, UnixAddress};
+pub use qemu::{QemuAddress, QemuDisplay};
 pub use spice_option::{OptionError, apply_spice_options};
 pub use sumac_backends::registry::EncoderName;
 pub use words::{
@@ -17,7 +18,9 @@ use crate::auth::Password;
 use crate::source::Size;
 
 mod listen;
+mod qemu;
 mod spice_option;
+mod sys;
 mod words;
 
 /// What a server is and does. `Config::default()` serves the built-in desktop to this machine only,
@@ -35,9 +38,10 @@ pub struct Config {
     /// The file for `remote-viewer FILE`, with the password in it (mode 0600); `None` writes none.
     /// Default: `sumac.vv` in the working directory.
     pub vv: Option<PathBuf>,
-    /// The name of the desktop, shown in the title of the viewer's window. Default: `Sumac`.
-    pub name: Name,
-    /// The identity of the desktop that viewers are told. Default: none.
+    /// The name of the desktop, shown in the title of the viewer's window. Default: the source's, if
+    /// it has one, else `Sumac`.
+    pub name: Option<Name>,
+    /// The identity of the desktop that viewers are told. Default: the source's, if it has one.
     pub uuid: Option<Uuid>,
     /// Where the pictures come from. Default: the built-in desktop.
     pub source: SourceChoice,
@@ -91,6 +95,8 @@ pub enum SourceChoice {
     TestDesktop,
     /// Raw pictures from a file.
     Frames(Frames),
+    /// A virtual machine's consoles.
+    Qemu(QemuDisplay),
 }
 
 /// A file of raw pictures.
@@ -119,7 +125,7 @@ impl Default for Config {
             auth_rate: true,
             exclusive: false,
             vv: Some("sumac.vv".into()),
-            name: Name::default(),
+            name: None,
             uuid: None,
             source: SourceChoice::TestDesktop,
             size: Size { width: 1280, height: 720 },

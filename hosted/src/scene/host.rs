@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
 use super::mailbox::{Mailbox, MailboxStage};
-use crate::source::{Host, Leds, Peripherals, Stage};
+use crate::source::{Host, Identity, Leds, Peripherals, Stage};
 
 /// What sources said that the engine has not taken; a clone is another handle.
 #[derive(Clone)]
@@ -37,6 +37,10 @@ pub(crate) struct HostNews {
     pub(crate) opened: Vec<(u8, Arc<Mailbox>)>,
     /// The keyboard's lights.
     pub(crate) leds: Option<Leds>,
+    /// Whether positions are taken.
+    pub(crate) absolute: Option<bool>,
+    /// Who the source is.
+    pub(crate) identity: Option<Identity>,
 }
 
 impl SceneHost {
@@ -80,5 +84,15 @@ impl Host for SceneHost {
 
     fn peripherals(&self) -> &Peripherals {
         &self.peripherals
+    }
+
+    fn mouse(&self, absolute: bool) {
+        self.lock().news.absolute = Some(absolute);
+        self.arrived.notify_one();
+    }
+
+    fn identity(&self, identity: Identity) {
+        self.lock().news.identity = Some(identity);
+        self.arrived.notify_one();
     }
 }

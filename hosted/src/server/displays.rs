@@ -10,10 +10,10 @@ use tokio::time::Instant;
 
 use crate::config::Config;
 use crate::scene::{Scene, SceneHost};
-use crate::source::Leds;
+use crate::source::{Identity, Leds};
 use crate::video::{Bell, Encoders, Hub};
 
-/// All displays, and the keyboard's lights, which belong to none.
+/// All displays, and what belongs to none: the keyboard's lights, the kind of mouse, who it is.
 pub(crate) struct Displays {
     config: Config,
     epoch: Instant,
@@ -24,6 +24,8 @@ pub(crate) struct Displays {
     displays: RefCell<BTreeMap<u8, Rc<Display>>>,
     leds: Cell<Leds>,
     leds_bells: RefCell<Vec<Weak<Notify>>>,
+    absolute: Cell<bool>,
+    identity: RefCell<Identity>,
 }
 
 /// One display.
@@ -44,6 +46,8 @@ impl Displays {
             displays: RefCell::default(),
             leds: Cell::default(),
             leds_bells: RefCell::default(),
+            absolute: Cell::new(true),
+            identity: RefCell::default(),
         }
     }
 
@@ -76,6 +80,17 @@ impl Displays {
         self.leds.get()
     }
 
+    /// Whether the source takes positions.
+    pub(crate) fn absolute(&self) -> bool {
+        self.absolute.get()
+    }
+
+    /// Who the source is; what the operator said goes before.
+    pub(crate) fn identity(&self) -> Identity {
+        let source = self.identity.borrow().clone();
+        Identity { name: self.config.name.clone().or(source.name), uuid: self.config.uuid.or(source.uuid) }
+    }
+
     /// `bell` rings whenever the lights change, as long as somebody keeps it.
     pub(crate) fn watch_leds(&self, bell: &Rc<Notify>) {
         self.leds_bells.borrow_mut().push(Rc::downgrade(bell));
@@ -86,8 +101,8 @@ impl Displays {
         self.host.mail().await;
     }
 
-    /// Takes in what the source said, and decides which areas are video; answers whether displays
-    /// came or went.
+    /// Takes in what the source said, and decides which areas are video; answers whether main
+    /// channels have something to tell.
     pub(crate) fn take_mail(&self) -> bool {
         let news = self.host.take();
         if let Some(leds) = news.leds {
@@ -104,7 +119,9 @@ impl Displays {
             }
             !gone
         });
-        let changed = displays.len() != before || !news.opened.is_empty();
+        let mut changed = displays.len() != before || !news.opened.is_empty();
+        changed |= news.absolute.is_some_and(|absolute| self.absolute.replace(absolute) != absolute);
+        changed |= news.identity.is_some_and(|identity| self.identity.replace(identity.clone()) != identity);
         for (number, mailbox) in news.opened {
             let video = Hub::new(&self.config, Rc::clone(&self.encoders), self.epoch, self.encoded.clone());
             displays.insert(

@@ -129,7 +129,7 @@ impl Engine {
         &self.source
     }
 
-    /// Takes in what the source said; main channels tell their clients of new channels.
+    /// Takes in what the source said; main channels tell their clients.
     pub(crate) fn take_mail(&self) {
         self.playback.take_mail(self.now());
         self.record.take_mail();

@@ -28,7 +28,7 @@ use crate::connection::handshake;
 use crate::png::write_bgrx_png;
 use crate::signals::{Request, Signals};
 use crate::sound::report_opus;
-use crate::source::{Frames, Source, TestDesktop, ToSource};
+use crate::source::{Frames, Qemu, Source, TestDesktop, ToSource};
 use crate::stats::{Ready, Reporter};
 use crate::transport::{Listeners, Lobby, Peer, Stream};
 use crate::viewer;
@@ -109,6 +109,7 @@ fn make_source(config: &Config) -> anyhow::Result<Box<dyn Source>> {
     Ok(match &config.source {
         SourceChoice::TestDesktop => Box::new(TestDesktop::new(config.size, config.freeze)),
         SourceChoice::Frames(frames) => Box::new(Frames::open(&frames.file, config.size, frames.rate, frames.stamp)?),
+        SourceChoice::Qemu(display) => Box::new(Qemu::new(display.clone())),
     })
 }
 

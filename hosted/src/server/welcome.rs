@@ -37,13 +37,14 @@ impl Access {
 
 /// Writes the connection file (failing to is only a warning), then tells how to connect.
 pub(super) fn welcome(config: &Config, access: &Access, listeners: &Listeners) {
+    let name = config.name.clone().unwrap_or_default();
     let target = Target::choose(listeners.tcp_addresses(), listeners.unix_address());
     let file = config.vv.as_deref().filter(|path| match &target {
         None => {
             tracing::warn!("no connection file: it cannot name the socket");
             false
         }
-        Some(target) => match vv::write(path, target, access.password.as_ref(), config.name.as_str()) {
+        Some(target) => match vv::write(path, target, access.password.as_ref(), name.as_str()) {
             Ok(()) => true,
             Err(error) => {
                 tracing::warn!(path = %path.display(), %error, "cannot write the connection file");
@@ -51,7 +52,7 @@ pub(super) fn welcome(config: &Config, access: &Access, listeners: &Listeners) {
             }
         },
     });
-    let mut text = format!("{} listens on {}\n", config.name.as_str(), places(listeners));
+    let mut text = format!("{} listens on {}\n", name.as_str(), places(listeners));
     if let Some(password) = access.password.as_ref().filter(|_| access.made_up) {
         text.push_str(&format!("password for this run: {}\n", password.reveal()));
     }

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use sumac_backends::{Dmabuf, Frame};
 
-use super::{Button, Cookie, CursorShape, Host, InputEvent, Leds, Peripherals, Rect, Size, Source, Stage, ToSource};
+use super::{
+    Button, Cookie, CursorShape, Host, Identity, InputEvent, Leds, Peripherals, Rect, Size, Source, Stage, ToSource,
+};
 
 /// Longer than this is taken for "never"; a machine may be slow.
 const NEVER: Duration = Duration::from_secs(20);
@@ -134,6 +136,10 @@ impl Host for CheckingHost {
     fn peripherals(&self) -> &Peripherals {
         &self.peripherals
     }
+
+    fn mouse(&self, _absolute: bool) {}
+
+    fn identity(&self, _identity: Identity) {}
 }
 
 /// Checks every picture against the one before, on the source's own thread.

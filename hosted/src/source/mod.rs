@@ -11,10 +11,13 @@ use std::sync::mpsc::Receiver;
 
 use sumac_backends::{Dmabuf, Frame};
 
+use crate::config::{Name, Uuid};
+
 pub use frames::Frames;
 pub use geometry::{Rect, Size};
 pub use peripherals::Peripherals;
 pub use pool::FramePool;
+pub use qemu::Qemu;
 pub use stats::SourceStats;
 pub use test_desktop::TestDesktop;
 
@@ -24,6 +27,7 @@ pub mod frames;
 mod geometry;
 mod peripherals;
 mod pool;
+mod qemu;
 #[cfg(test)]
 mod recorder;
 mod schedule;
@@ -52,8 +56,22 @@ pub trait Host: Send + Sync {
     fn display(&self, id: u8) -> Option<Box<dyn Stage>>;
     /// The lock lights of the keyboard changed.
     fn leds(&self, leds: Leds);
+    /// Whether positions are taken (`true`, as from the start) or only motion. Then viewers send
+    /// motion, and see the pointer where [`Stage::pointer`] says.
+    fn mouse(&self, absolute: bool);
+    /// What is shown is this machine's; viewers are told unless the operator said otherwise.
+    fn identity(&self, identity: Identity);
     /// Sound, character devices and the clipboard.
     fn peripherals(&self) -> &Peripherals;
+}
+
+/// Who a source is, as far as it knows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Identity {
+    /// For the title of a viewer's window.
+    pub name: Option<Name>,
+    /// By which viewers know it again.
+    pub uuid: Option<Uuid>,
 }
 
 /// What a source can do to one display. Dropping it takes the display away.

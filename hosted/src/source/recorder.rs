@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 
 use sumac_backends::{Dmabuf, Frame};
 
-use super::{Cookie, CursorShape, Host, Leds, Peripherals, Rect, Stage};
+use super::{Cookie, CursorShape, Host, Identity, Leds, Peripherals, Rect, Stage};
 
 /// What a source told its host and stage.
 pub(super) enum Told {
@@ -23,6 +23,12 @@ pub(super) enum Told {
     Pointer(i32, i32),
     /// Lock lights.
     Leds(Leds),
+    /// Whether positions are taken.
+    #[expect(dead_code, reason = "no test looks at it")]
+    Mouse(bool),
+    /// Who it is.
+    #[expect(dead_code, reason = "no test looks at it")]
+    Identity(Identity),
 }
 
 /// Passes on everything, in order.
@@ -56,6 +62,14 @@ impl Host for Recorder {
 
     fn peripherals(&self) -> &Peripherals {
         &self.peripherals
+    }
+
+    fn mouse(&self, absolute: bool) {
+        self.record(Told::Mouse(absolute));
+    }
+
+    fn identity(&self, identity: Identity) {
+        self.record(Told::Identity(identity));
     }
 }
 

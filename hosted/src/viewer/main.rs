@@ -15,6 +15,7 @@ use super::agent::Agent;
 use super::{ChannelName, Session};
 use crate::connection::{Close, Handler, Line};
 use crate::server::Engine;
+use crate::source::Identity;
 
 /// The handler.
 pub(super) struct Main {
@@ -23,18 +24,28 @@ pub(super) struct Main {
     agent: Agent,
     /// The channels that the client has been told of.
     told: Vec<ChannelName>,
+    /// Whether it was told that positions are taken.
+    absolute: bool,
+    /// Who it was told that the desktop is.
+    identity: Identity,
     /// What the agent says and the client has no tokens for yet.
     unsaid: VecDeque<Vec<u8>>,
 }
 
 /// Answers of the agent that wait for tokens; a client that asks more without giving any gets none.
 const UNSAID: usize = 16;
-/// Both modes are always there: sources take positions and motion.
-const MOUSE_MODES: MouseModes = MouseModes::CLIENT.union(MouseModes::SERVER);
 
 impl Main {
     pub(super) fn new(engine: Rc<Engine>, session: Rc<Session>) -> Self {
-        Self { engine, session, agent: Agent::default(), told: Vec::new(), unsaid: VecDeque::new() }
+        Self {
+            engine,
+            session,
+            agent: Agent::default(),
+            told: Vec::new(),
+            absolute: true,
+            identity: Identity::default(),
+            unsaid: VecDeque::new(),
+        }
     }
 
     /// Names the channels that are there and not in `told`: a client makes each that it reads.
@@ -77,17 +88,40 @@ impl Main {
         Ok(())
     }
 
-    fn send_identity(&self, line: &mut Line<MainServer>) -> Result<(), Close> {
+    fn send_identity(&mut self, line: &mut Line<MainServer>) -> Result<(), Close> {
         if !line.machine.caps().contains(MainCaps::NAME_AND_UUID) {
             return Ok(());
         }
-        let mut name = self.engine.config().name.as_str().as_bytes().to_vec();
+        self.identity = self.engine.displays().identity();
+        let mut name = self.identity.name.clone().unwrap_or_default().as_str().as_bytes().to_vec();
         name.push(0);
         send(line, &ServerMessage::Name(Name { name: Counted::new(&name) }))?;
-        match self.engine.config().uuid {
+        match self.identity.uuid {
             Some(uuid) => send(line, &ServerMessage::Uuid(Uuid { uuid: uuid.0 })),
             None => Ok(()),
         }
+    }
+
+    /// The mode that a viewer is put into when it comes and when the source's mouse is another one.
+    fn take_mouse(&mut self) {
+        self.absolute = self.engine.displays().absolute();
+        self.set_mode(if self.absolute { MouseModes::CLIENT } else { MouseModes::SERVER });
+    }
+
+    fn set_mode(&self, mode: MouseModes) {
+        self.session.mouse_mode.set(mode);
+        // The cursor channel sends the pointer's place in server mode only.
+        self.session.ring();
+    }
+
+    /// Motion can be made positions, but not the other way round.
+    fn mouse_modes(&self) -> MouseModes {
+        if self.absolute { MouseModes::CLIENT | MouseModes::SERVER } else { MouseModes::SERVER }
+    }
+
+    fn send_mode(&self, line: &mut Line<MainServer>) -> Result<(), Close> {
+        let mode = MouseMode { supported: self.mouse_modes(), current: self.session.mouse_mode.get() };
+        send(line, &ServerMessage::MouseMode(mode))
     }
 }
 
@@ -95,10 +129,11 @@ impl Handler for Main {
     type Machine = MainServer;
 
     fn on_open(&mut self, line: &mut Line<MainServer>) -> Result<(), Close> {
+        self.take_mouse();
         let init = Init {
             session_id: self.session.id,
             display_channels_hint: u32::try_from(self.engine.displays().count()).unwrap_or(1),
-            supported_mouse_modes: MOUSE_MODES.bits().into(),
+            supported_mouse_modes: self.mouse_modes().bits().into(),
             current_mouse_mode: self.session.mouse_mode.get().bits().into(),
             agent_connected: 1,
             agent_tokens: sumac_core::limits::AGENT_TOKENS,
@@ -118,10 +153,8 @@ impl Handler for Main {
                 self.send_channels(line)
             }
             MainEvent::MouseModeRequested(mode) => {
-                self.session.mouse_mode.set(mode);
-                // The cursor channel sends the pointer's place in server mode only.
-                self.session.ring();
-                send(line, &ServerMessage::MouseMode(MouseMode { supported: MOUSE_MODES, current: mode }))
+                self.set_mode(mode);
+                self.send_mode(line)
             }
             MainEvent::AgentStarted => {
                 self.unsaid.clear();
@@ -137,6 +170,13 @@ impl Handler for Main {
 
     fn on_wake(&mut self, line: &mut Line<MainServer>) -> Result<(), Close> {
         self.session.check()?;
+        if self.absolute != self.engine.displays().absolute() {
+            self.take_mouse();
+            self.send_mode(line)?;
+        }
+        if self.identity != self.engine.displays().identity() {
+            self.send_identity(line)?;
+        }
         self.send_channels(line)
     }
 }

@@ -1,0 +1,58 @@
+//! What waits for QEMU, joined: when it is slow, motion adds up and places are overtaken.
+
+use crate::source::{InputEvent, ToSource};
+
+/// Adds a message to those that wait.
+pub(super) fn join(waiting: &mut Vec<ToSource>, message: ToSource) {
+    let joined = match (waiting.last_mut(), &message) {
+        (
+            Some(ToSource::Input(InputEvent::MoveBy { dx, dy })),
+            ToSource::Input(InputEvent::MoveBy { dx: x, dy: y }),
+        ) => {
+            (*dx, *dy) = (dx.saturating_add(*x), dy.saturating_add(*y));
+            true
+        }
+        (
+            Some(ToSource::Input(last @ InputEvent::MoveTo { .. })),
+            ToSource::Input(next @ InputEvent::MoveTo { .. }),
+        ) => {
+            last.clone_from(next);
+            true
+        }
+        (Some(last @ ToSource::Resize { .. }), ToSource::Resize { display, .. }) => {
+            let same = matches!(last, ToSource::Resize { display: before, .. } if before == display);
+            if same {
+                last.clone_from(&message);
+            }
+            same
+        }
+        _ => false,
+    };
+    if !joined {
+        waiting.push(message);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::{Button, Size};
+
+    fn joined(messages: &[ToSource]) -> Vec<ToSource> {
+        let mut waiting = Vec::new();
+        messages.iter().cloned().for_each(|message| join(&mut waiting, message));
+        waiting
+    }
+
+    #[test]
+    fn neighbours_of_a_kind_are_joined_and_order_stays() {
+        let by = |dx, dy| ToSource::Input(InputEvent::MoveBy { dx, dy });
+        let to = |x| ToSource::Input(InputEvent::MoveTo { display: 0, x, y: 0 });
+        let button = |down| ToSource::Input(InputEvent::Button { button: Button::Left, down });
+        let resize = |display, width| ToSource::Resize { display, size: Size { width, height: 9 } };
+        assert_eq!(joined(&[by(1, 2), by(3, -4), by(i32::MAX, 0)]), [by(i32::MAX, -2)]);
+        assert_eq!(joined(&[to(1), to(2), button(true), to(3), to(4)]), [to(2), button(true), to(4)]);
+        assert_eq!(joined(&[resize(0, 1), resize(0, 2), resize(1, 3)]), [resize(0, 2), resize(1, 3)]);
+        assert_eq!(joined(&[button(true), button(true)]), [button(true), button(true)]);
+    }
+}
