@@ -7,9 +7,9 @@ use std::str::FromStr;
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use sumac::config::{
-    Config, EncoderName, Frames, ImageCompression, Name, QemuAddress, QemuDisplay, SourceChoice, StreamingVideo,
-    Ticketing, UnixAddress, Uuid, ValueError, VideoCodecs, WanCompression, apply_spice_options, parse_encoder,
-    parse_size,
+    Config, EncoderName, Frames, ImageCompression, Name, QemuAddress, QemuDisplay, SoundCheck, SourceChoice,
+    StreamingVideo, Ticketing, UnixAddress, Uuid, ValueError, VideoCodecs, WanCompression, apply_spice_options,
+    parse_encoder, parse_size,
 };
 use sumac::source::Size;
 
@@ -126,6 +126,12 @@ struct SourceArgs {
     /// Pictures a second from that file, 1 to 1000 [default: 30].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(Frames::MAX_RATE)))]
     rate: Option<u32>,
+    /// Something to hear: a tone, or an echo of the viewer's microphone [default: nothing].
+    #[arg(long, value_name = "tone|echo", value_parser = sound_check)]
+    sound_check: Option<SoundCheck>,
+    /// A port of this name that sends back what it gets; may be said several times.
+    #[arg(long, value_name = "NAME", value_parser = port_name)]
+    echo_port: Vec<String>,
     /// Write number and time into a corner of each of these pictures.
     #[arg(long)]
     stamp: bool,
@@ -255,6 +261,8 @@ impl SourceArgs {
     fn apply(self, config: &mut Config) -> Result<(), String> {
         config.size = self.size.unwrap_or(config.size);
         config.freeze = self.freeze;
+        config.sound_check = self.sound_check;
+        config.echo_ports = self.echo_port;
         if let Some(address) = self.qemu_dbus {
             config.source = SourceChoice::Qemu(QemuDisplay { address, consoles: self.console });
             return Ok(());
@@ -309,6 +317,21 @@ impl FromStr for SourceWord {
             _ => Err(ValueError::Invalid { value: text.into(), expected: "one of test-desktop, frames".into() }),
         }
     }
+}
+
+fn sound_check(text: &str) -> Result<SoundCheck, ValueError> {
+    match text {
+        "tone" => Ok(SoundCheck::Tone),
+        "echo" => Ok(SoundCheck::Echo),
+        _ => Err(ValueError::Invalid { value: text.into(), expected: "tone or echo".into() }),
+    }
+}
+
+/// Clients take a port's name for text that ends with a zero byte.
+fn port_name(text: &str) -> Result<String, ValueError> {
+    let fits = (1..=128).contains(&text.len()) && !text.contains(char::is_control);
+    let expected = "a name of 1 to 128 bytes without control characters";
+    fits.then(|| text.into()).ok_or_else(|| ValueError::Invalid { value: text.into(), expected: expected.into() })
 }
 
 fn on_off(text: &str) -> Result<bool, ValueError> {

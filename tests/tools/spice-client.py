@@ -1,13 +1,16 @@
 #!/usr/bin/python3
 """A SPICE client for tests, on spice-gtk's library through GObject introspection.
 
-spice-client.py URI [--password P]
+spice-client.py URI [--password P] [--audio]
 
 Says what happens as one JSON object a line on standard output, its `event` one of: open, closed
 (channel, id), error, surface (width, height), surface-gone, mark, draw (x, y, width, height),
 mouse-mode (mode: server or client), modifiers (value: 1 scroll, 2 num, 4 caps), cursor-set (width,
 height, hot_x, hot_y), cursor-hide, cursor-move, monitors, agent (connected), port (name,
-opened), clipboard (text), done or failed (after each command).
+opened), port-event (name, value), port-data (name, text), port-echo (name, bytes, right),
+clipboard (text), playback-start and record-start (channels, rate), playback-stop, record-stop,
+sound (a second of the left channel: hz, peak, values: how many different ones), volume (left, right,
+muted), done or failed (after each command).
 
 Does what standard input says, one command a line:
     key press|down|up SCANCODE      XT scancode, 0x1xx for extended keys
@@ -21,12 +24,18 @@ Does what standard input says, one command a line:
     paste                           asks for the guest's clipboard
     send-file PATH
     port NAME TEXT
+    port-event NAME 0|1|2           opened, closed, break
+    port-echo NAME BYTES            says that much and compares what comes back
+    speak HZ SECONDS                a tone into the record channel, while it is started
     dump FILE                       the primary surface as a PPM file
     quit
 Ends when standard input does.
 """
 import ctypes
 import json
+import math
+import random
+import struct
 import sys
 
 import gi
@@ -34,25 +43,34 @@ import gi
 gi.require_version("SpiceClientGLib", "2.0")
 from gi.repository import Gio, GLib, GObject, SpiceClientGLib as Spice  # noqa: E402
 
+PATTERN = bytes(random.Random(1).choices(b" etaoin shrdlu", k=200003))
 MOUSE_MODES = {"server": 1, "client": 2}
 CLIPBOARD_TEXT = 1
 BUTTON_MASKS = {1: 1, 2: 2, 3: 4, 4: 8, 5: 16}
 
+
+LIBRARY = ctypes.CDLL("libspice-client-glib-2.0.so.8")
+WRITTEN = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
+LIBRARY.spice_port_channel_write_async.argtypes = [
+    ctypes.c_void_p, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_void_p, WRITTEN, ctypes.c_void_p]
+LIBRARY.spice_port_channel_write_async.restype = None
 
 # Sessions and channels have a `connect` of their own, which hides the one for signals.
 on = GObject.Object.connect
 
 
 class Client:
-    def __init__(self, uri, password):
+    def __init__(self, uri, password, audio):
         self.loop = GLib.MainLoop()
         self.channels = {}
         self.surface = None
         self.buttons = 0
         self.copied = b""
+        self.echoes = {}
+        self.writes = []
         self.session = Spice.Session()
         self.session.set_property("uri", uri)
-        self.session.set_property("enable-audio", False)
+        self.session.set_property("enable-audio", audio)
         if password:
             self.session.set_property("password", password)
         on(self.session, "channel-new", self.on_channel)
@@ -134,6 +152,65 @@ class Client:
             self.say("port", name=channel.get_property("port-name"), opened=channel.get_property("port-opened"))
 
         on(channel, "notify::port-opened", opened)
+        on(channel, "port-event", lambda c, event: self.say("port-event", name=c.get_property("port-name"), value=event))
+        on(channel, "port-data", self.on_port_data)
+
+    watch_webdav = watch_port
+
+    def on_port_data(self, channel, data, size):
+        name, got = channel.get_property("port-name"), ctypes.string_at(data, size)
+        echo = self.echoes.get(name)
+        if not echo:
+            self.say("port-data", name=name, text=got.decode())
+            return
+        at = echo["got"]
+        echo["right"] = echo["right"] and got == pattern(at, size)
+        echo["got"] += size
+        if echo["got"] >= echo["bytes"]:
+            del self.echoes[name]
+            self.say("port-echo", name=name, bytes=echo["got"], right=echo["right"])
+
+    def watch_playback(self, channel):
+        self.heard = bytearray()
+
+        def start(_channel, _format, channels, rate):
+            self.heard.clear()
+            self.say("playback-start", channels=channels, rate=rate)
+
+        def volume(*_):
+            levels = channel.get_property("volume"), channel.get_property("nchannels")
+            if levels[0]:
+                left, right = struct.unpack("HH", ctypes.string_at(levels[0], 4))
+                self.say("volume", left=left, right=right, muted=channel.get_property("mute"))
+
+        on(channel, "playback-start", start)
+        on(channel, "playback-data", self.on_sound)
+        on(channel, "playback-stop", lambda *_: self.say("playback-stop"))
+        on(channel, "notify::mute", volume)
+
+    def on_sound(self, _channel, data, size):
+        self.heard += ctypes.string_at(data, size)
+        second = 48000 * 4
+        if len(self.heard) < second:
+            return
+        left = struct.unpack("<%dh" % (second // 2), self.heard[:second])[::2]
+        del self.heard[:second]
+        rising = sum(1 for one, two in zip(left, left[1:]) if one < 0 <= two)
+        self.say("sound", hz=rising, peak=max(map(abs, left)), values=len(set(left)))
+
+    def watch_record(self, channel):
+        self.recording = False
+
+        def start(_channel, _format, channels, rate):
+            self.recording = True
+            self.say("record-start", channels=channels, rate=rate)
+
+        def stop(_channel):
+            self.recording = False
+            self.say("record-stop")
+
+        on(channel, "record-start", start)
+        on(channel, "record-stop", stop)
 
     # -------------------------------------------------------------- what to do
 
@@ -207,10 +284,55 @@ class Client:
     def do_send_file(self, path):
         self.channel("main").file_copy_async([Gio.File.new_for_path(path)], Gio.FileCopyFlags.NONE, None, None, None)
 
+    def port(self, name):
+        ports = (c for (kind, _), c in self.channels.items() if kind in ("port", "webdav"))
+        return next(channel for channel in ports if channel.get_property("port-name") == name)
+
+    def write_port(self, port, data, then=None):
+        # The library keeps the buffer until it says so, and introspection would free it at once.
+        buffer = ctypes.create_string_buffer(data, len(data))
+
+        def written(*_):
+            self.writes.remove(kept)
+            if then:
+                then()
+
+        kept = buffer, WRITTEN(written)
+        self.writes.append(kept)
+        LIBRARY.spice_port_channel_write_async(hash(port), buffer, len(data), None, kept[1], None)
+
     def do_port(self, name, text):
-        for (kind, _), channel in self.channels.items():
-            if kind == "port" and channel.get_property("port-name") == name:
-                channel.write_async(text.encode(), None, None)
+        self.write_port(self.port(name), text.encode())
+
+    def do_port_event(self, name, event):
+        self.port(name).event(int(event))
+
+    def do_port_echo(self, name, size):
+        port, size, step = self.port(name), int(size), 60000
+        self.echoes[name] = {"bytes": size, "got": 0, "right": True}
+
+        def write(at):
+            if at < size:
+                self.write_port(port, pattern(at, min(step, size - at)), lambda: write(at + step))
+
+        write(0)
+
+    def do_speak(self, hz, seconds):
+        record, steps = self.channel("record"), int(float(seconds) * 100)
+        samples = (round(8192 * math.sin(2 * math.pi * int(hz) * n / 48000)) for n in range(steps * 480))
+        samples = [struct.pack("<hh", n, n) for n in samples]
+        self.step = 0
+
+        def step():
+            if not self.recording or self.step == steps:
+                return False
+            piece = b"".join(samples[self.step * 480:][:480])
+            buffer = ctypes.create_string_buffer(piece, len(piece))
+            record.send_data(ctypes.addressof(buffer), len(piece), self.step * 10)
+            self.step += 1
+            return True
+
+        GLib.timeout_add(10, step)
 
     def do_dump(self, path):
         width, height, stride, pixels = self.surface
@@ -223,11 +345,20 @@ class Client:
                 out.write(rgb)
 
 
+def pattern(at, size):
+    """`size` bytes of an endless sequence that can be compressed, from its byte `at` on."""
+    at %= len(PATTERN)
+    return (PATTERN[at:] + PATTERN * (size // len(PATTERN) + 1))[:size]
+
+
 def main():
-    arguments = sys.argv[1:]
-    if len(arguments) not in (1, 3) or len(arguments) == 3 and arguments[1] != "--password":
+    uri, *options = sys.argv[1:] or sys.exit(__doc__)
+    audio = "--audio" in options
+    if audio:
+        options.remove("--audio")
+    if options and (len(options) != 2 or options[0] != "--password"):
         sys.exit(__doc__)
-    Client(arguments[0], arguments[2] if len(arguments) == 3 else None).loop.run()
+    Client(uri, options[1] if options else None, audio).loop.run()
 
 
 main()

@@ -69,10 +69,23 @@ pub struct Config {
     pub rendernode: Option<PathBuf>,
     /// Whether sound is sent as Opus to viewers that can. Default: yes.
     pub playback_compression: bool,
+    /// What is to be heard without a machine behind the server. Default: nothing.
+    pub sound_check: Option<SoundCheck>,
+    /// Names of ports that send back what they get. Default: none.
+    pub echo_ports: Vec<String>,
     /// Whether clients are passed memfds as scanouts, which none can import: for tests. Default: no.
     pub pass_memfds: bool,
     /// Whether a line of figures is printed every second. Default: no.
     pub stats: bool,
+}
+
+/// What is to be heard for a check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SoundCheck {
+    /// A tone of 500 Hz.
+    Tone,
+    /// What a viewer records.
+    Echo,
 }
 
 /// What a client must know to get in.
@@ -139,6 +152,8 @@ impl Default for Config {
             encoders: Vec::new(),
             rendernode: None,
             playback_compression: true,
+            sound_check: None,
+            echo_ports: Vec::new(),
             pass_memfds: false,
             stats: false,
         }

@@ -1,5 +1,6 @@
 //! [`serve`]: the whole server, from its configuration to its end.
 
+mod checks;
 mod displays;
 mod engine;
 mod source_thread;
@@ -28,7 +29,7 @@ use crate::connection::handshake;
 use crate::png::write_bgrx_png;
 use crate::signals::{Request, Signals};
 use crate::sound::report_opus;
-use crate::source::{Frames, Qemu, Source, TestDesktop, ToSource};
+use crate::source::{Frames, Host, Qemu, Source, TestDesktop, ToSource};
 use crate::stats::{Ready, Reporter};
 use crate::transport::{Listeners, Lobby, Peer, Stream};
 use crate::viewer;
@@ -70,6 +71,7 @@ async fn run(config: Config) -> anyhow::Result<()> {
     let reporter = Reporter::start(io::stdout(), &ready, source.activity(), config.stats)?;
     let tickets = access.ticket_check(Instant::now());
     let engine = Engine::new(config, epoch, displays, source, keys, tickets);
+    checks::start(engine.config(), engine.displays().host().peripherals())?;
     // What the source opened before there was an engine.
     engine.take_mail();
     let lobby = Rc::new(RefCell::new(Lobby::default()));

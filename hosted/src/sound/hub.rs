@@ -19,7 +19,7 @@ const KEPT: usize = 20;
 const SILENCE: u32 = 200;
 /// Milliseconds that the packets' times may be away from the clock before they are set anew: a
 /// source hands over more than one packet at once, and has a clock of its own.
-const DRIFT_MS: u32 = 100;
+const DRIFT_MS: i32 = 100;
 
 /// The engine's end of [`Playback`].
 pub(crate) struct PlaybackHub {
@@ -177,8 +177,9 @@ impl Stream {
     }
 
     fn push(&mut self, samples: &[u8], now: Millis) {
-        let ahead = self.time.wrapping_sub(now.mm_time());
-        if ahead.min(ahead.wrapping_neg()) > DRIFT_MS {
+        // Never back: clients take that for a fault.
+        let ahead = self.time.wrapping_sub(now.mm_time()).cast_signed();
+        if ahead < -DRIFT_MS {
             self.time = now.mm_time();
         }
         if self.packets.len() == KEPT {
@@ -188,7 +189,9 @@ impl Stream {
         let raw = Bytes::copy_from_slice(samples);
         self.packets.push_back(Packet { number: self.next, time: self.time, raw, opus });
         self.next += 1;
-        self.time = self.time.wrapping_add(PACKET_MS);
+        if ahead <= DRIFT_MS {
+            self.time = self.time.wrapping_add(PACKET_MS);
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Real clients against the `sumac` binary: spice-gtk's tools, its library through GObject
 //! introspection, and remote-viewer. What is not installed skips its tests with a line each.
 
+mod devices;
 mod input;
 mod picture;
 mod pictures;

@@ -250,7 +250,20 @@ pub(crate) struct Client(pub(crate) Program);
 impl Client {
     /// Connects and waits for the first picture and for the keyboard.
     pub(crate) fn connect(uri: &str) -> Self {
-        let mut client = Self(Program::start(Command::new(tool("spice-client.py")).arg(uri)));
+        Self::start(Command::new(tool("spice-client.py")).arg(uri))
+    }
+
+    /// The same with sound; without Opus when it is not to be used.
+    pub(crate) fn connect_with_sound(uri: &str, opus: bool) -> Self {
+        let mut command = Command::new(tool("spice-client.py"));
+        if !opus {
+            command.env("SPICE_DISABLE_OPUS", "1");
+        }
+        Self::start(command.args([uri, "--audio"]))
+    }
+
+    fn start(command: &mut Command) -> Self {
+        let mut client = Self(Program::start(command));
         client.event("\"mark\"");
         client.event("\"open\", \"channel\": \"inputs\"");
         client

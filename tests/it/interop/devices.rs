@@ -1,0 +1,109 @@
+//! Sound, ports and folders between the server and spice-gtk: what is sent arrives, both ways.
+
+use super::programs::{Client, Sumac, needs};
+
+/// Different samples in a period of the tone that `--sound-check tone` plays.
+const TONE_VALUES: u64 = 49;
+
+fn sumac(options: &[&str]) -> Sumac {
+    Sumac::start(&[&["--freeze", "--size", "640x480"], options].concat())
+}
+
+/// The number behind `"name": `.
+fn number(line: &str, name: &str) -> u64 {
+    let value = line.split(&format!("\"{name}\": ")).nth(1).unwrap_or_else(|| panic!("{name} in {line}"));
+    value.split([',', '}']).next().unwrap().parse().unwrap_or_else(|_| panic!("{name} in {line}"))
+}
+
+/// A second of sound that the client hears from now on; checks its frequency.
+fn second(client: &mut Client, hz: u64) -> String {
+    // Of the first one, a part can be from before.
+    client.0.say("");
+    client.event("\"sound\"");
+    client.0.say("");
+    let sound = client.event("\"sound\"");
+    assert!(number(&sound, "hz").abs_diff(hz) <= 10, "{sound}");
+    assert!((6000..12_000).contains(&number(&sound, "peak")), "{sound}");
+    sound
+}
+
+#[test]
+fn a_tone_is_heard_raw_and_as_opus() {
+    needs!("a_tone_is_heard_raw_and_as_opus": "gi");
+    for (compression, opus_client) in [("off", true), ("on", false), ("on", true)] {
+        let sumac = sumac(&["--sound-check", "tone", "--playback-compression", compression]);
+        let coded = compression == "on" && opus_client && sumac.program.log().contains("as Opus");
+        let mut client = Client::connect_with_sound(&sumac.tcp_uri(), opus_client);
+        let start = client.event("\"playback-start\"");
+        assert_eq!((number(&start, "channels"), number(&start, "rate")), (2, 48_000));
+        let sound = second(&mut client, 500);
+        // Raw samples are exact; coded ones are only nearly so.
+        assert_eq!(number(&sound, "values") == TONE_VALUES, !coded, "compression {compression}: {sound}");
+    }
+}
+
+#[test]
+fn several_listeners_hear_the_same() {
+    needs!("several_listeners_hear_the_same": "gi");
+    let sumac = sumac(&["--sound-check", "tone"]);
+    let mut clients: Vec<_> = (0..3).map(|n| Client::connect_with_sound(&sumac.tcp_uri(), n > 0)).collect();
+    clients.iter_mut().for_each(|client| drop(second(client, 500)));
+}
+
+#[test]
+fn what_a_viewer_records_arrives_raw_and_as_opus() {
+    needs!("what_a_viewer_records_arrives_raw_and_as_opus": "gi");
+    for opus in [false, true] {
+        let sumac = sumac(&["--sound-check", "echo"]);
+        let mut client = Client::connect_with_sound(&sumac.tcp_uri(), opus);
+        client.event("\"record-start\"");
+        client.does("speak 1000 10");
+        second(&mut client, 1000);
+    }
+}
+
+#[test]
+fn ten_megabytes_go_through_a_port_both_ways() {
+    needs!("ten_megabytes_go_through_a_port_both_ways": "gi");
+    let sumac = sumac(&["--echo-port", "com.example.echo"]);
+    // Local clients are sent the bytes as they are, others compressed ones.
+    for uri in [sumac.unix_uri(), sumac.tcp_uri()] {
+        let mut client = Client::connect(&uri);
+        client.event("\"port\", \"name\": \"com.example.echo\", \"opened\": true");
+        client.0.say("port-echo com.example.echo 10000000");
+        let echo = client.event("\"port-echo\"");
+        assert!(number(&echo, "bytes") == 10_000_000 && echo.contains("\"right\": true"), "{echo}");
+        client.0.say("quit");
+        assert!(client.0.ends_well());
+    }
+}
+
+#[test]
+fn a_port_belongs_to_one_viewer_until_it_goes() {
+    needs!("a_port_belongs_to_one_viewer_until_it_goes": "gi");
+    let sumac = sumac(&["--echo-port", "echo"]);
+    let mut first = Client::connect(&sumac.tcp_uri());
+    first.event("\"port\", \"name\": \"echo\"");
+    let mut second = Client::connect(&sumac.tcp_uri());
+    first.does("port echo hello");
+    first.event("\"port-data\", \"name\": \"echo\", \"text\": \"hello\"");
+    assert_eq!(second.0.count("\"channel\": \"port\""), 0, "it is not even named to the second one");
+    drop(first);
+    second.event("\"port\", \"name\": \"echo\"");
+    second.does("port echo again");
+    second.event("\"port-data\", \"name\": \"echo\", \"text\": \"again\"");
+}
+
+/// What spice-gtk does with a device depends on its channel.
+#[test]
+fn a_device_becomes_the_channel_of_its_name() {
+    needs!("a_device_becomes_the_channel_of_its_name": "gi");
+    let names = ["org.spice-space.webdav.0", "org.qemu.usbredir", "com1"];
+    let sumac = sumac(&names.map(|name| ["--echo-port", name]).concat());
+    let mut client = Client::connect(&sumac.tcp_uri());
+    for kind in ["webdav", "usbredir", "port"] {
+        client.event(&format!("\"open\", \"channel\": \"{kind}\", \"id\": 0"));
+    }
+    client.event("\"port\", \"name\": \"org.spice-space.webdav.0\", \"opened\": true");
+    client.event("\"port\", \"name\": \"com1\", \"opened\": true");
+}
