@@ -11,6 +11,7 @@ use sumac::config::{
     StreamingVideo, Ticketing, UnixAddress, Uuid, ValueError, VideoCodecs, WanCompression, apply_spice_options,
     parse_encoder, parse_size,
 };
+use sumac::qemu::QemuCommand;
 use sumac::source::Size;
 
 /// A SPICE server.
@@ -29,6 +30,8 @@ struct Cli {
 enum Command {
     /// Serve a desktop to SPICE clients such as remote-viewer.
     Serve(Box<Serve>),
+    /// Start a QEMU, serve its consoles and end with it: sumac qemu [options] -- qemu-system-x86_64 ...
+    Qemu(Box<QemuArgs>),
     /// Print what can be encoded here, per backend and device, or why not.
     Probe {
         /// As one JSON object.
@@ -41,6 +44,15 @@ enum Command {
 pub(crate) enum Action {
     /// To serve.
     Serve(Box<Config>),
+    /// To start a QEMU and serve its consoles.
+    Qemu {
+        /// The server.
+        config: Box<Config>,
+        /// The virtual machine.
+        command: QemuCommand,
+        /// The consoles' ids; none means all graphical ones.
+        consoles: Vec<u32>,
+    },
     /// To say what can be encoded here.
     Probe {
         /// For programs.
@@ -50,6 +62,26 @@ pub(crate) enum Action {
 
 #[derive(Args)]
 struct Serve {
+    #[command(flatten)]
+    server: ServerArgs,
+    #[command(flatten)]
+    source: SourceArgs,
+}
+
+#[derive(Args)]
+struct QemuArgs {
+    #[command(flatten)]
+    server: ServerArgs,
+    /// The consoles to show, as displays 0, 1, ... [default: all graphical ones].
+    #[arg(long, value_name = "N", value_delimiter = ',', num_args = 1..)]
+    console: Vec<u32>,
+    /// QEMU's command line; Sumac adds -display dbus and a monitor.
+    #[arg(last = true, value_name = "QEMU COMMAND")]
+    command: Vec<OsString>,
+}
+
+#[derive(Args)]
+struct ServerArgs {
     /// QEMU's option string, such as "port=5930,disable-ticketing=on"; the options below overrule it.
     #[arg(long, value_name = "WORDS")]
     spice: Option<String>,
@@ -57,8 +89,6 @@ struct Serve {
     listen: ListenArgs,
     #[command(flatten)]
     access: AccessArgs,
-    #[command(flatten)]
-    source: SourceArgs,
     #[command(flatten)]
     picture: PictureArgs,
     #[command(flatten)]
@@ -195,16 +225,32 @@ enum SourceWord {
 /// status it means; asking for help is one, too.
 pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Action, clap::Error> {
     let cli = Cli::try_parse_from(args)?;
-    let serve = match cli.command {
+    let action = match cli.command {
         Some(Command::Probe { json }) => return Ok(Action::Probe { json }),
-        Some(Command::Serve(serve)) => *serve,
-        None => cli.serve,
+        Some(Command::Qemu(qemu)) => qemu.into_action(),
+        Some(Command::Serve(serve)) => serve.into_action(),
+        None => cli.serve.into_action(),
     };
-    let config = serve.into_config().map_err(|message| Cli::command().error(ErrorKind::ValueValidation, message))?;
-    Ok(Action::Serve(Box::new(config)))
+    action.map_err(|message| Cli::command().error(ErrorKind::ValueValidation, message))
 }
 
 impl Serve {
+    fn into_action(self) -> Result<Action, String> {
+        let mut config = self.server.into_config()?;
+        self.source.apply(&mut config)?;
+        Ok(Action::Serve(Box::new(config)))
+    }
+}
+
+impl QemuArgs {
+    fn into_action(self) -> Result<Action, String> {
+        let config = Box::new(self.server.into_config()?);
+        let command = QemuCommand::new(self.command).map_err(|error| error.to_string())?;
+        Ok(Action::Qemu { config, command, consoles: self.console })
+    }
+}
+
+impl ServerArgs {
     fn into_config(self) -> Result<Config, String> {
         let mut config = Config::default();
         if let Some(words) = &self.spice {
@@ -212,7 +258,6 @@ impl Serve {
         }
         self.listen.apply(&mut config)?;
         self.access.apply(&mut config);
-        self.source.apply(&mut config)?;
         self.picture.apply(&mut config);
         self.output.apply(&mut config);
         Ok(config)
@@ -353,7 +398,7 @@ mod tests {
     fn config(line: &str) -> Config {
         match parsed(line).unwrap_or_else(|error| panic!("{line}: {error}")) {
             Action::Serve(config) => *config,
-            Action::Probe { .. } => panic!("{line}: it does not serve"),
+            Action::Qemu { .. } | Action::Probe { .. } => panic!("{line}: it does not serve"),
         }
     }
 
@@ -439,6 +484,18 @@ mod tests {
     }
 
     #[test]
+    fn a_qemu_is_what_follows_the_dashes() {
+        let Ok(Action::Qemu { config, command, consoles }) =
+            parsed("sumac qemu --port 7 --console 1 0 -- qemu-system-x86_64 -m 64 --version")
+        else {
+            panic!("no QEMU");
+        };
+        assert_eq!((config.listen.tcp_port(), consoles), (Some(7), vec![1, 0]));
+        let words = ["qemu-system-x86_64", "-m", "64", "--version"];
+        assert_eq!(Ok(command), QemuCommand::new(words.map(OsString::from)));
+    }
+
+    #[test]
     fn what_it_prints() {
         let config = config("sumac --stats --write-ref a.png");
         assert_eq!((config.stats, config.write_ref), (true, Some("a.png".into())));
@@ -461,6 +518,10 @@ mod tests {
                 "sumac --qemu-dbus x",
                 "error: invalid value 'x' for '--qemu-dbus <ADDRESS|session|p2p:FD>': 'x' is not session",
             ),
+            ("sumac qemu", "error: no QEMU command: it follows --, as in"),
+            ("sumac qemu qemu-system-x86_64", "error: unexpected argument 'qemu-system-x86_64' found"),
+            ("sumac qemu -- qemu-system-x86_64 -spice port=1", "error: -spice: Sumac is the SPICE server"),
+            ("sumac qemu --size 1x1 -- qemu", "error: unexpected argument '--size' found"),
             ("sumac --stamp", "error: --stamp needs --source frames"),
             ("sumac --frames f --rate 1001", "error: invalid value '1001' for '--rate <N>': 1001 is not in 1..=1000"),
             ("sumac --frames f --rate 0", "error: invalid value '0' for '--rate <N>': 0 is not in 1..=1000"),

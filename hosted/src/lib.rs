@@ -6,6 +6,7 @@ pub mod devices;
 pub mod plan;
 pub mod png;
 pub mod probe;
+pub mod qemu;
 pub mod signals;
 pub mod sound;
 pub mod source;
@@ -13,7 +14,7 @@ pub mod stats;
 pub mod transport;
 pub mod vv;
 
-pub use server::serve;
+pub use server::{serve, serve_qemu};
 
 mod connection;
 mod scene;

@@ -1,7 +1,8 @@
 //! The `sumac` binary: the command line, the log, the exit status.
 
 use std::io::{self, IsTerminal, Write};
-use std::process::ExitCode;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{ExitCode, ExitStatus};
 
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::{FromEnvError, LevelFilter};
@@ -28,12 +29,22 @@ fn main() -> ExitCode {
     }
     let done = match action {
         Action::Serve(config) => sumac::serve(*config),
+        Action::Qemu { config, command, consoles } => match sumac::serve_qemu(*config, command, consoles) {
+            Ok(status) => return ExitCode::from(status_of(status)),
+            Err(error) => Err(error),
+        },
         Action::Probe { json } => probe(json),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(FAILED, &format!("{error:#}")),
     }
+}
+
+/// A process's status as shells see it: its own, or 128 and the signal that ended it.
+fn status_of(status: ExitStatus) -> u8 {
+    let number = status.code().or_else(|| Some(128 + status.signal()?));
+    number.and_then(|number| u8::try_from(number).ok()).unwrap_or(FAILED)
 }
 
 fn probe(json: bool) -> anyhow::Result<()> {

@@ -7,8 +7,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 /// What a signal asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Request {
-    /// SIGTERM or SIGINT: end.
-    Quit,
+    /// SIGTERM or SIGINT, which is named: end.
+    Quit(rustix::process::Signal),
     /// SIGUSR1: write the reference picture again.
     WriteReference,
 }
@@ -35,8 +35,8 @@ impl Signals {
     /// Waits for the next one. Cancel safe.
     pub async fn next(&mut self) -> Request {
         tokio::select! {
-            _ = self.terminate.recv() => Request::Quit,
-            _ = self.interrupt.recv() => Request::Quit,
+            _ = self.terminate.recv() => Request::Quit(rustix::process::Signal::TERM),
+            _ = self.interrupt.recv() => Request::Quit(rustix::process::Signal::INT),
             _ = self.user.recv() => Request::WriteReference,
         }
     }

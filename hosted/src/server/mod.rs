@@ -8,11 +8,13 @@ mod welcome;
 
 use std::cell::RefCell;
 use std::io;
+use std::process::ExitStatus;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use rustix::process::Signal;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::runtime;
 use tokio::sync::Notify;
@@ -24,9 +26,11 @@ use source_thread::{Ended, SourceThread};
 use welcome::{Access, welcome};
 
 use crate::auth::KeyStock;
-use crate::config::{Config, SourceChoice};
+use crate::config::{Config, QemuAddress, QemuDisplay, SourceChoice};
 use crate::connection::handshake;
 use crate::png::write_bgrx_png;
+use crate::qemu::{Prepared, QemuCommand, exited};
+use crate::scene::frame_size;
 use crate::signals::{Request, Signals};
 use crate::sound::report_opus;
 use crate::source::{Frames, Host, Qemu, Source, TestDesktop, ToSource};
@@ -45,10 +49,23 @@ const LAST_WORDS: Duration = Duration::from_millis(500);
 /// when the source cannot go on.
 pub fn serve(config: Config) -> anyhow::Result<()> {
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
-    LocalSet::new().block_on(&runtime, run(config))
+    LocalSet::new().block_on(&runtime, run(config, None)).map(drop)
 }
 
-async fn run(config: Config) -> anyhow::Result<()> {
+/// Starts a QEMU and serves these of its consoles, or all graphical ones, until it ends; answers
+/// how it ended. SIGTERM and SIGINT are passed on to it. Fails when the server or QEMU cannot start.
+/// A server that cannot go on leaves the virtual machine running.
+pub fn serve_qemu(mut config: Config, command: QemuCommand, consoles: Vec<u32>) -> anyhow::Result<ExitStatus> {
+    let (qemu, monitor) = Prepared::new(command)?;
+    let address = QemuAddress::Monitor(Arc::new(monitor));
+    config.source = SourceChoice::Qemu(QemuDisplay { address, consoles });
+    let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+    let ended = LocalSet::new().block_on(&runtime, run(config, Some(qemu)))?;
+    ended.context("the server ended before QEMU")
+}
+
+/// Answers how QEMU ended, if there was one.
+async fn run(config: Config, qemu: Option<Prepared>) -> anyhow::Result<Option<ExitStatus>> {
     let mut signals = Signals::install()?;
     let access = Access::prepare(&config.ticketing)?;
     let keys = KeyStock::start()?;
@@ -60,10 +77,12 @@ async fn run(config: Config) -> anyhow::Result<()> {
     first_picture(&displays, &mut ended).await?;
     write_reference(&config, &displays)?;
     let mut listeners = Listeners::open(&config.listen)?;
+    // Only now, so that no QEMU runs that nobody can reach.
+    let mut qemu = qemu.map(Prepared::start).transpose()?;
     let ready = Ready {
         tcp: listeners.tcp_addresses().to_vec(),
         unix: listeners.unix_address().cloned(),
-        size: config.size,
+        size: displays.first_shown().and_then(|scene| scene.frame()).map_or(config.size, |frame| frame_size(&frame)),
         codecs: displays.encoders().list(),
     };
     // Before "ready", so that whoever waits for that line finds the connection file.
@@ -75,6 +94,7 @@ async fn run(config: Config) -> anyhow::Result<()> {
     // What the source opened before there was an engine.
     engine.take_mail();
     let lobby = Rc::new(RefCell::new(Lobby::default()));
+    let mut source_ended = false;
     let result = loop {
         tokio::select! {
             (stream, peer) = listeners.accept() => {
@@ -83,9 +103,24 @@ async fn run(config: Config) -> anyhow::Result<()> {
             () = engine.displays().mail() => engine.take_mail(),
             () = engine.displays().encoded() => engine.displays().collect(),
             () = sleep_until(engine.displays().deadline()) => engine.displays().on_time(),
-            end = &mut ended => break end.unwrap_or_else(|_| Err(anyhow::anyhow!("it broke down"))).context("the source ended"),
+            end = &mut ended, if !source_ended => {
+                let end = end.unwrap_or_else(|_| Err(anyhow::anyhow!("it broke down"))).context("the source ended");
+                match &qemu {
+                    None => break end.map(|()| None),
+                    // QEMU itself ends in a moment, or has a monitor and no display.
+                    Some(qemu) => end.unwrap_or_else(|error| {
+                        tracing::error!(error = format!("{error:#}"), "no picture from QEMU, which is told to end");
+                        qemu.signal(Signal::TERM);
+                    }),
+                }
+                source_ended = true;
+            }
+            status = exited(&mut qemu) => break status.map(Some),
             request = signals.next() => match request {
-                Request::Quit => break Ok(()),
+                Request::Quit(signal) => match &qemu {
+                    Some(qemu) => qemu.signal(signal),
+                    None => break Ok(None),
+                },
                 Request::WriteReference => {
                     engine.take_mail();
                     write_reference(engine.config(), engine.displays()).unwrap_or_else(|error| {
@@ -99,12 +134,12 @@ async fn run(config: Config) -> anyhow::Result<()> {
     let written = if result.is_ok() { write_reference(engine.config(), engine.displays()) } else { Ok(()) };
     engine.displays().end_video(LAST_WORDS).await;
     engine.source().tell(ToSource::Quit);
-    if result.is_ok() {
+    if result.is_ok() && !source_ended {
         // A source that does not end in time is left to the end of the process.
         let _ = tokio::time::timeout(LAST_WORDS, ended).await;
     }
     reporter.finish();
-    result.and(written)
+    result.and_then(|status| written.map(|()| status))
 }
 
 fn make_source(config: &Config) -> anyhow::Result<Box<dyn Source>> {
