@@ -4,6 +4,7 @@ use crate::Codec;
 
 pub mod annexb;
 pub mod h264;
+pub mod hevc;
 pub mod jpeg;
 
 /// Whether a picture can be decoded without any earlier one.

@@ -27,8 +27,12 @@ pub(super) const H264_LEVEL: u32 = CODEC + 359;
 pub(super) const H264_PROFILE: u32 = CODEC + 363;
 pub(super) const VPX_I_QP: u32 = CODEC + 509;
 pub(super) const VPX_P_QP: u32 = CODEC + 510;
+pub(super) const VP8_PROFILE: u32 = CODEC + 511;
+pub(super) const VP9_PROFILE: u32 = CODEC + 512;
 pub(super) const HEVC_I_QP: u32 = CODEC + 602;
 pub(super) const HEVC_P_QP: u32 = CODEC + 603;
+pub(super) const HEVC_PROFILE: u32 = CODEC + 615;
+pub(super) const HEVC_LEVEL: u32 = CODEC + 616;
 pub(super) const PREPEND_SPSPPS_TO_IDR: u32 = CODEC + 644;
 pub(super) const FRAME_SKIP_MODE: u32 = CODEC + 646;
 pub(super) const JPEG_QUALITY: u32 = 0x009d_0900 + 3;
@@ -42,8 +46,41 @@ const GOP: i32 = i32::MAX;
 /// every decoder takes, then what compresses better.
 const H264_PROFILES: [(u32, &str); 4] = [(1, "constrained-baseline"), (0, "baseline"), (4, "high"), (2, "main")];
 
+/// The same of `v4l2_mpeg_video_hevc_profile`.
+const HEVC_PROFILES: [(u32, &str); 1] = [(0, "main")];
+
+/// The same of `v4l2_mpeg_video_vp8_profile` and its VP9 twin: the others have other samplings or
+/// depths, or leave out filters.
+const VPX_PROFILES: [(u32, &str); 1] = [(0, "profile-0")];
+
 /// H.264 levels by `level_idc`, with their number in `v4l2_mpeg_video_h264_level`.
 const H264_LEVELS: [(u8, i32); 8] = [(20, 5), (30, 8), (31, 9), (40, 11), (42, 13), (50, 14), (51, 15), (52, 16)];
+
+/// HEVC levels by `general_level_idc`, with their number in `v4l2_mpeg_video_hevc_level`.
+const HEVC_LEVELS: [(u8, i32); 9] =
+    [(60, 1), (63, 2), (90, 3), (93, 4), (120, 5), (123, 6), (150, 7), (153, 8), (156, 9)];
+
+/// The menu in which a codec's profile is chosen.
+fn profile_menu(codec: Codec) -> Option<(u32, &'static [(u32, &'static str)])> {
+    match codec {
+        Codec::H264 => Some((H264_PROFILE, &H264_PROFILES)),
+        Codec::Hevc => Some((HEVC_PROFILE, &HEVC_PROFILES)),
+        Codec::Vp8 => Some((VP8_PROFILE, &VPX_PROFILES)),
+        Codec::Vp9 => Some((VP9_PROFILE, &VPX_PROFILES)),
+        Codec::Mjpeg | Codec::Fwht => None,
+    }
+}
+
+/// The control of a codec's level, and the number that says what such pictures need. VP8 has no
+/// levels, and drivers choose VP9's.
+fn level((width, height): (u32, u32), fps: u32, codec: Codec) -> Option<(u32, i32)> {
+    let (id, level, levels): (_, _, &[(u8, i32)]) = match codec {
+        Codec::H264 => (H264_LEVEL, bitstream::h264::level(width, height, fps), &H264_LEVELS),
+        Codec::Hevc => (HEVC_LEVEL, bitstream::hevc::level(width, height, fps), &HEVC_LEVELS),
+        _ => return None,
+    };
+    levels.iter().find(|(idc, _)| *idc == level).map(|(_, number)| (id, *number))
+}
 
 /// Sets a control if the driver has it, to the nearest value that it takes. Whether it did.
 pub(super) fn set(device: &mut impl Device, id: u32, value: i32) -> Answer<bool> {
@@ -62,7 +99,7 @@ fn suggest(device: &mut impl Device, id: u32, value: i32) {
 
 /// What does not change while the encoder runs: no delay, key frames on request, parameter sets
 /// with each of them.
-pub(super) fn prepare(device: &mut impl Device, codec: Codec, (width, height): (u32, u32), fps: u32) {
+pub(super) fn prepare(device: &mut impl Device, codec: Codec, size: (u32, u32), fps: u32) {
     for (id, value) in [(B_FRAMES, 0), (AU_DELIMITER, 0), (HEADER_MODE, 1), (REPEAT_SEQ_HEADER, 1)] {
         suggest(device, id, value);
     }
@@ -71,25 +108,25 @@ pub(super) fn prepare(device: &mut impl Device, codec: Codec, (width, height): (
     suggest(device, GOP_SIZE, GOP);
     if codec == Codec::H264 {
         suggest(device, H264_I_PERIOD, GOP);
-        if let Some((profile, _)) = H264_PROFILES.iter().find(|(p, _)| device.menu_has(H264_PROFILE, *p)) {
-            suggest(device, H264_PROFILE, profile.cast_signed());
-        }
-        let level = bitstream::h264::level(width, height, fps);
-        if let Some((_, number)) = H264_LEVELS.iter().find(|(idc, _)| *idc == level) {
-            suggest(device, H264_LEVEL, *number);
-        }
+    }
+    if let Some((menu, profiles)) = profile_menu(codec)
+        && let Some((profile, _)) = profiles.iter().find(|(p, _)| device.menu_has(menu, *p))
+    {
+        suggest(device, menu, profile.cast_signed());
+    }
+    if let Some((id, number)) = level(size, fps, codec) {
+        suggest(device, id, number);
     }
 }
 
 /// The profiles that the driver offers, by name.
 pub(super) fn profiles(device: &impl Device, codec: Codec) -> Vec<&'static str> {
-    match codec {
-        Codec::H264 => {
-            let has = |(p, _): &&(u32, &str)| device.menu_has(H264_PROFILE, *p);
-            H264_PROFILES.iter().filter(has).map(|(_, name)| *name).collect()
+    match profile_menu(codec) {
+        Some((menu, profiles)) => {
+            profiles.iter().filter(|(p, _)| device.menu_has(menu, *p)).map(|(_, name)| *name).collect()
         }
-        Codec::Mjpeg => vec!["baseline"],
-        _ => Vec::new(),
+        None if codec == Codec::Mjpeg => vec!["baseline"],
+        None => Vec::new(),
     }
 }
 
@@ -122,7 +159,7 @@ pub(super) enum Steering {
     /// The driver, told a bitrate.
     Driver,
     /// This side, by the quantiser of each picture.
-    Quantiser { ids: &'static [u32], quantiser: Quantiser, last: u8 },
+    Quantiser { ids: &'static [u32], scale: Scale, quantiser: Quantiser, last: u8 },
     /// Nobody: the driver has no control for it.
     Nobody,
 }
@@ -145,7 +182,7 @@ impl Steering {
             Rate::Bitrate(_) if by_driver => Self::Driver,
             _ if by_quantiser => {
                 suggest(device, FRAME_RC_ENABLE, 0);
-                Self::Quantiser { ids, quantiser: Quantiser::new(scale, tuning, pixels), last: u8::MAX }
+                Self::Quantiser { ids, scale, quantiser: Quantiser::new(scale, tuning, pixels), last: u8::MAX }
             }
             _ if by_driver => Self::Driver,
             _ => Self::Nobody,
@@ -175,12 +212,20 @@ impl Steering {
 
     /// Before a picture is queued.
     pub(super) fn before(&mut self, device: &mut impl Device) -> Answer<()> {
-        if let Self::Quantiser { ids, quantiser, last } = self
+        if let Self::Quantiser { ids, scale, quantiser, last } = self
             && quantiser.value() != *last
         {
             *last = quantiser.value();
             for id in *ids {
-                set(device, *id, (*last).into())?;
+                let mut value = i32::from(*last);
+                // Drivers count VP8's and VP9's quantiser to 63 as their libraries do, or to the 127
+                // or 255 of the bitstream; the control's range tells.
+                if *scale == Scale::Vpx
+                    && let Some((_, most)) = device.control_range(*id)?
+                {
+                    value = value.saturating_mul(most) / 63;
+                }
+                set(device, *id, value)?;
             }
         }
         Ok(())

@@ -14,8 +14,9 @@
 //! | `hantro-vpu` (Rockchip, i.MX8M) | JPEG only; `YM12`, `NM12`, `YUYV`, `UYVY`; quality instead of bitrate | quality by `JPEG_COMPRESSION_QUALITY`, a bitrate by an own loop |
 //! | `qcom-venus` (Qualcomm) | `NV12` with rows of a multiple of 128 bytes and chroma behind 32 rows; more buffers than one before the first packet | chroma's place is compared; `MIN_BUFFERS_FOR_OUTPUT` |
 //! | `coda` (i.MX6) | single-planar; buffers must be contiguous for the device; no forced key frame in older kernels | single-planar calls; the queues are stopped and started |
-//! | `amphion` (i.MX8) | `NM12`; parameter sets in a buffer of their own when the header mode says so | such a buffer is kept and put before the picture |
-//! | `s5p-mfc` (Exynos) | the same; flags a key frame only | key frames are read from the bitstream |
+//! | `amphion` (i.MX8) | `NM12`; parameter sets with the first picture only | they are kept and put before every later key frame |
+//! | `s5p-mfc` (Exynos) | `NM12`; parameter sets in a buffer of their own unless told; VP8's quantiser counted to 127 | the header mode, and such a buffer is kept and put before the picture; the control's own range |
+//! | `rkvenc` (Rockchip) | the vendor's kernels have it behind an interface of its own (MPP), the kernel proper has none | nothing: `probe` does not see it |
 //! | `vicodec` (virtual) | FWHT only; no bitrate, no forced key frame, no flags, unreliable timestamps | quantisers by an own loop; the queues are stopped and started; the order of tickets; larger pictures (640x360 is its smallest) |
 use std::path::{Path, PathBuf};
 

@@ -48,8 +48,9 @@ pub(super) fn formats(
 
 /// The first of V4L2's codes for such a picture that the driver takes as it lies.
 fn output(device: &mut impl Device, like: &Dmabuf, width: u32, height: u32) -> Result<Format, Refused> {
-    let mut why = format!("the driver takes no {}", like.fourcc());
-    for code in picture::codes(like) {
+    let codes = picture::codes(like);
+    let mut why = format!("{like:?}: the driver takes none of {codes:?}");
+    for code in codes {
         let want = picture::wanted(like, code, width, height);
         let answer = device.set_format(Queue::Output, &want).map_err(Err)?;
         if answer.fourcc != code {

@@ -1,5 +1,5 @@
-//! A stateful H.264 encoder at the ioctl boundary, for what the kernel's virtual one lacks: forced
-//! key frames, bitrates, headers, dropped and broken pictures, loss. And the tests that need it.
+//! A stateful encoder at the ioctl boundary, for what the kernel's virtual one lacks: other codecs,
+//! forced key frames, bitrates, headers, a buffer per plane, dropped and broken pictures, loss.
 use std::{
     cell::RefCell,
     collections::{BTreeMap, VecDeque},
@@ -14,11 +14,14 @@ use super::{
     controls,
     device::{Answer, Device, Done, Failure, Format, FormatEntry, OutputPlane},
 };
-use crate::dmabuf::Fourcc;
+use crate::{Codec, dmabuf::Fourcc};
 
 /// How the device behaves.
 #[derive(Clone)]
 pub(super) struct Traits {
+    pub(super) codec: Codec,
+    /// V4L2's code of the pictures that it takes, and the buffers of each.
+    pub(super) raw: ([u8; 4], usize),
     /// Controls that it has, with their ranges.
     pub(super) controls: BTreeMap<u32, (i32, i32)>,
     /// Sizes are rounded up to a multiple of this, and rows are this many bytes or a multiple.
@@ -51,6 +54,8 @@ pub(super) fn h264() -> Traits {
         (controls::REPEAT_SEQ_HEADER, (0, 1)),
     ];
     Traits {
+        codec: Codec::H264,
+        raw: (*b"BGR4", 1),
         controls: controls.into(),
         align: (1, 1),
         crops: true,
@@ -61,6 +66,60 @@ pub(super) fn h264() -> Traits {
         stamps: true,
         skips: Vec::new(),
         breaks: Vec::new(),
+    }
+}
+
+/// What encoders of other codecs have; JPEG's as hantro's, which knows a quality and nothing else.
+pub(super) fn other(codec: Codec) -> Traits {
+    let own: &[(u32, (i32, i32))] = match codec {
+        Codec::Hevc => &[(controls::HEVC_PROFILE, (0, 2)), (controls::HEVC_LEVEL, (0, 12))],
+        Codec::Vp8 => {
+            &[(controls::VP8_PROFILE, (0, 3)), (controls::VPX_I_QP, (0, 127)), (controls::VPX_P_QP, (0, 127))]
+        }
+        Codec::Vp9 => &[(controls::VP9_PROFILE, (0, 3))],
+        _ => &[(controls::JPEG_QUALITY, (5, 100))],
+    };
+    let common = [controls::FORCE_KEY_FRAME, controls::BITRATE, controls::GOP_SIZE, controls::HEADER_MODE];
+    let mut traits = h264();
+    traits.controls.retain(|id, _| codec != Codec::Mjpeg && common.contains(id));
+    traits.controls.extend(own.iter().copied());
+    Traits { codec, ..traits }
+}
+
+/// V4L2's code of a codec.
+pub(super) fn coded(codec: Codec) -> Fourcc {
+    let (_, letters) = super::CODED.iter().find(|(c, _)| *c == codec).unwrap();
+    Fourcc::from_bytes(*letters)
+}
+
+/// Parameter sets, a delimiter, and the beginning of a picture.
+fn headers(codec: Codec) -> &'static [u8] {
+    match codec {
+        Codec::H264 => &[0, 0, 0, 1, 0x67, 0x42, 0xe0, 0, 0, 0, 1, 0x68, 0xce],
+        Codec::Hevc => &[0, 0, 0, 1, 0x40, 1, 9, 0, 0, 0, 1, 0x42, 1, 9, 0, 0, 0, 1, 0x44, 1, 9],
+        _ => &[],
+    }
+}
+
+fn delimiter(codec: Codec) -> &'static [u8] {
+    match codec {
+        Codec::H264 => &[0, 0, 0, 1, 9, 0xf0],
+        Codec::Hevc => &[0, 0, 0, 1, 0x46, 1, 0x50],
+        _ => &[],
+    }
+}
+
+fn head(codec: Codec, key: bool) -> &'static [u8] {
+    match (codec, key) {
+        (Codec::H264, true) => &[0, 0, 0, 1, 0x65, 0x80],
+        (Codec::H264, false) => &[0, 0, 0, 1, 0x41, 0x80],
+        (Codec::Hevc, true) => &[0, 0, 0, 1, 0x26, 1, 0x80],
+        (Codec::Hevc, false) => &[0, 0, 0, 1, 2, 1, 0x80],
+        (Codec::Vp8, true) => &[0x10],
+        (Codec::Vp8, false) => &[0x11],
+        (Codec::Vp9, true) => &[0x82, 0x49, 0x83, 0x42],
+        (Codec::Vp9, false) => &[0x86],
+        _ => &[0xff, 0xd8],
     }
 }
 
@@ -131,20 +190,23 @@ impl Simulated {
             let mut bytes = vec![0xee; self.traits.offset];
             let key = state.force || state.starts > 0;
             (state.force, state.starts) = (false, 0);
+            let codec = self.traits.codec;
             if key && self.traits.headers_apart && !state.headers_sent {
                 state.headers_sent = true;
-                let headers = [&bytes[..], &HEADERS].concat();
+                let headers = [&bytes[..], headers(codec)].concat();
                 self.emit(&mut state, headers, 0, 0);
             }
             if self.traits.delimiters {
-                bytes.extend([0, 0, 0, 1, 9, 0xf0]);
+                bytes.extend(delimiter(codec));
             }
             if key && !self.traits.headers_apart {
-                bytes.extend(HEADERS);
+                bytes.extend(headers(codec));
             }
-            bytes.extend([0, 0, 0, 1, if key { 0x65 } else { 0x41 }, 0x80, number as u8 | 0x80]);
+            bytes.extend(head(codec, key));
+            bytes.push(number as u8 | 0x80);
             let stamp = if self.traits.stamps { stamp } else { 1 };
-            self.emit(&mut state, bytes, if failed { abi::BUF_FLAG_ERROR } else { 0 }, stamp);
+            // V4L2_BUF_FLAG_KEYFRAME on every picture: what drivers flag is not relied upon.
+            self.emit(&mut state, bytes, if failed { abi::BUF_FLAG_ERROR } else { 8 }, stamp);
         }
         if state.stopped && state.inside.is_empty() && !state.free.is_empty() {
             state.stopped = false;
@@ -163,8 +225,6 @@ impl Simulated {
     }
 }
 
-const HEADERS: [u8; 13] = [0, 0, 0, 1, 0x67, 0x42, 0xe0, 0, 0, 0, 1, 0x68, 0xce];
-
 impl Device for Simulated {
     fn fd(&self) -> BorrowedFd<'_> {
         self.reader.as_fd()
@@ -172,7 +232,7 @@ impl Device for Simulated {
 
     fn format_at(&self, queue: Queue, index: u32) -> Answer<Option<FormatEntry>> {
         let compressed = queue == Queue::Capture;
-        let fourcc = Fourcc::from_bytes(if compressed { *b"H264" } else { *b"BGR4" });
+        let fourcc = if compressed { coded(self.traits.codec) } else { Fourcc::from_bytes(self.traits.raw.0) };
         Ok((index == 0).then_some(FormatEntry { fourcc, compressed }))
     }
 
@@ -184,14 +244,17 @@ impl Device for Simulated {
         self.answer("VIDIOC_S_FMT")?;
         let mut answer = want.clone();
         if queue == Queue::Capture {
-            answer.fourcc = Fourcc::from_bytes(*b"H264");
+            answer.fourcc = coded(self.traits.codec);
             return Ok(answer);
         }
         let (size, row) = self.traits.align;
-        answer.fourcc = Fourcc::from_bytes(*b"BGR4");
+        let (raw, buffers) = self.traits.raw;
+        answer.fourcc = Fourcc::from_bytes(raw);
         (answer.width, answer.height) = (want.width.next_multiple_of(size), want.height.next_multiple_of(size));
-        let stride = want.planes[0].0.max(answer.width * 4).next_multiple_of(row);
-        answer.planes[0] = (stride, stride * answer.height);
+        let bytes = if raw == *b"BGR4" { 4 } else { 1 };
+        let stride = want.planes[0].0.max(answer.width * bytes).next_multiple_of(row);
+        let rows = [answer.height, answer.height / 2];
+        answer.planes = rows.iter().take(buffers).map(|rows| (stride, stride * rows)).collect();
         Ok(answer)
     }
 
@@ -213,7 +276,11 @@ impl Device for Simulated {
     }
 
     fn menu_has(&self, id: u32, index: u32) -> bool {
-        id == controls::H264_PROFILE && [1, 4].contains(&index)
+        match id {
+            controls::H264_PROFILE => [1, 4].contains(&index),
+            controls::HEVC_PROFILE | controls::VP8_PROFILE | controls::VP9_PROFILE => index == 0,
+            _ => false,
+        }
     }
 
     fn control(&self, id: u32) -> Answer<i32> {
@@ -245,7 +312,8 @@ impl Device for Simulated {
 
     fn queue_output(&mut self, index: u32, planes: &[OutputPlane<'_>], stamp: u64) -> Answer<()> {
         self.answer("VIDIOC_QBUF")?;
-        assert_eq!(planes.len(), 1);
+        assert_eq!(planes.len(), self.traits.raw.1);
+        assert!(planes.iter().all(|plane| plane.bytesused > 0));
         self.state.borrow_mut().inside.push_back((index, stamp));
         self.work();
         Ok(())

@@ -6,7 +6,7 @@ use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
 use super::{
     NAME, controls,
     encoder::M2m,
-    simulated::{Simulated, State, Traits, h264},
+    simulated::{Simulated, State, Traits, coded, h264, other},
 };
 use crate::{
     Backend, BackendError, Chroma, Codec, Completion, Dmabuf, EncodeRequest, Encoder, Frame, Packet, Plane, Rate, Rect,
@@ -41,8 +41,7 @@ type Opened = Result<(M2m<Simulated>, Rc<RefCell<State>>), BackendError>;
 fn open(traits: Traits, settings: &Settings, like: &Frame) -> Opened {
     let device = Simulated::new(traits);
     let state = Rc::clone(&device.state);
-    let coded = Fourcc::from_bytes(*b"H264");
-    let encoder = M2m::open(device, "/dev/video0".into(), settings, coded, like.dmabuf().unwrap())?;
+    let encoder = M2m::open(device, "/dev/video0".into(), settings, coded(settings.codec), like.dmabuf().unwrap())?;
     Ok((encoder, state))
 }
 
@@ -102,6 +101,96 @@ fn it_keeps_the_law_whatever_the_driver_does() {
             assert_eq!(verdict, Ok(()), "variant {n}, {rate:?}");
         }
     }
+}
+
+fn for_codec(codec: Codec, rate: Rate) -> Settings {
+    Settings { codec, ..settings(rate) }
+}
+
+const OTHERS: [Codec; 4] = [Codec::Hevc, Codec::Vp8, Codec::Vp9, Codec::Mjpeg];
+
+#[test]
+fn other_codecs_keep_the_law_with_and_without_their_controls() {
+    for codec in OTHERS {
+        let mut bare = other(codec);
+        bare.controls.clear();
+        let variants = [
+            other(codec),
+            bare,
+            Traits { headers_apart: true, delimiters: true, offset: 64, ..other(codec) },
+            Traits { stamps: false, breaks: vec![2, 7], ..other(codec) },
+        ];
+        for (n, traits) in variants.into_iter().enumerate() {
+            for rate in [Rate::Bitrate(1_000_000), Rate::Quality(80)] {
+                let verdict = conformance::check_backend(&Bench(traits.clone()), &for_codec(codec, rate), &mut frame);
+                assert_eq!(verdict, Ok(()), "{codec}, variant {n}, {rate:?}");
+            }
+        }
+        let (encoder, state) = open(other(codec), &for_codec(codec, Rate::Quality(80)), &frame(0)).unwrap();
+        let mut lose = || state.borrow_mut().lost = true;
+        let settings = for_codec(codec, Rate::Quality(80));
+        let error = conformance::check_loss(Box::new(encoder), &settings, &mut frame, 3, &mut lose);
+        assert_eq!(error, Ok(BackendError::Lost("/dev/video0".into())), "{codec}");
+    }
+}
+
+#[test]
+fn key_frames_of_other_codecs_are_known_by_their_bytes() {
+    for codec in OTHERS {
+        let traits = Traits { headers_apart: true, delimiters: true, ..other(codec) };
+        let (mut encoder, _) = open(traits, &for_codec(codec, Rate::Quality(80)), &frame(0)).unwrap();
+        for n in 0..6 {
+            let packet = encode(&mut encoder, n == 3);
+            assert_eq!(packet.keyframe, n % 3 == 0 || codec == Codec::Mjpeg, "{codec}, {n}");
+            if codec == Codec::Hevc {
+                let (keyframe, parameter_sets) = (n % 3 == 0, n % 3 == 0);
+                let expected = AccessUnit { slice: true, keyframe, parameter_sets, delimiter: false };
+                assert_eq!(AccessUnit::hevc(&packet.data), expected, "{n}");
+            }
+        }
+    }
+}
+
+#[test]
+fn controls_of_other_codecs_are_set_in_their_ranges() {
+    let set = |codec, rate, id| {
+        let (mut encoder, state) = open(other(codec), &for_codec(codec, rate), &frame(0)).unwrap();
+        encode(&mut encoder, false);
+        let value = state.borrow().set.get(&id).copied();
+        value
+    };
+    let (quality, bitrate) = (Rate::Quality(80), Rate::Bitrate(1_000_000));
+    assert_eq!(set(Codec::Hevc, bitrate, controls::HEVC_PROFILE), Some(0), "main");
+    assert_eq!(set(Codec::Hevc, bitrate, controls::HEVC_LEVEL), Some(1), "64x40 at 30 fits 2");
+    assert_eq!(set(Codec::Hevc, bitrate, controls::HEADER_MODE), Some(1));
+    assert_eq!(set(Codec::Vp8, bitrate, controls::VP8_PROFILE), Some(0));
+    assert_eq!(set(Codec::Vp9, bitrate, controls::VP9_PROFILE), Some(0));
+    assert_eq!(set(Codec::Vp9, bitrate, controls::BITRATE), Some(1_000_000));
+    // 14 of the library's 63 is 28 of the driver's 127.
+    assert_eq!(set(Codec::Vp8, quality, controls::VPX_P_QP), Some(28));
+    assert_eq!(set(Codec::Mjpeg, quality, controls::JPEG_QUALITY), Some(80));
+}
+
+/// NV12 with a dmabuf for each plane.
+fn nv12(_: u64) -> Frame {
+    let plane = |rows: u32| {
+        let fd = memfd_create("plane", MemfdFlags::CLOEXEC).unwrap();
+        ftruncate(&fd, u64::from(SIZE.0 * rows)).unwrap();
+        Plane { fd: Arc::new(fd), offset: 0, stride: SIZE.0 }
+    };
+    let (width, height) = SIZE;
+    let shape = Shape { width, height, fourcc: Fourcc::NV12, modifier: MOD_LINEAR, y_inverted: false };
+    Frame::from_dmabuf(Dmabuf::new(shape, &[plane(height), plane(height / 2)]).unwrap())
+}
+
+#[test]
+fn planes_in_buffers_of_their_own_go_where_the_driver_wants_them_so() {
+    let settings = settings(Rate::Quality(80));
+    let apart = Traits { raw: (*b"NM12", 2), ..h264() };
+    assert_eq!(conformance::check_backend(&Bench(apart), &settings, &mut nv12), Ok(()));
+    let together = Traits { raw: (*b"NV12", 1), ..h264() };
+    let error = open(together, &settings, &nv12(0)).map(drop).unwrap_err();
+    assert!(error.to_string().ends_with("2 planes): the driver takes none of [Fourcc(NM12)]"), "{error}");
 }
 
 #[test]
