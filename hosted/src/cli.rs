@@ -7,9 +7,9 @@ use std::str::FromStr;
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use sumac::config::{
-    Config, EncoderName, Frames, ImageCompression, Name, QemuAddress, QemuDisplay, SoundCheck, SourceChoice,
-    StreamingVideo, Ticketing, UnixAddress, Uuid, ValueError, VideoCodecs, WanCompression, apply_spice_options,
-    parse_encoder, parse_size,
+    Config, DmabufMemory, EncoderName, Frames, ImageCompression, Name, QemuAddress, QemuDisplay, SoundCheck,
+    SourceChoice, StreamingVideo, Ticketing, UnixAddress, Uuid, ValueError, VideoCodecs, WanCompression,
+    apply_spice_options, parse_encoder, parse_size,
 };
 use sumac::qemu::QemuCommand;
 use sumac::source::Size;
@@ -166,11 +166,16 @@ struct SourceArgs {
     #[arg(long)]
     stamp: bool,
     /// Show a QEMU that runs with -display dbus, on a bus or on this socket.
-    #[arg(long, value_name = "ADDRESS|session|p2p:FD", conflicts_with_all = ["source", "frames", "size"])]
+    #[arg(long, value_name = "ADDRESS|session|p2p:FD", conflicts_with_all = ["source", "frames", "size", "dmabuf"])]
     qemu_dbus: Option<QemuAddress>,
     /// Its consoles to show, as displays 0, 1, ... [default: all graphical ones].
     #[arg(long, value_name = "N", value_delimiter = ',', num_args = 1..)]
     console: Vec<u32>,
+    /// Show the pictures as scanouts in dmabufs: udmabuf, dma-heap; memfd is for tests only, no
+    /// client can import it [default without a value: what the kernel has, else memfds that go to
+    /// encoders only].
+    #[arg(long, value_name = "MEMORY", num_args = 0..=1, require_equals = true, default_missing_value = "any")]
+    dmabuf: Option<DmabufMemory>,
 }
 
 #[derive(Args)]
@@ -306,6 +311,7 @@ impl SourceArgs {
     fn apply(self, config: &mut Config) -> Result<(), String> {
         config.size = self.size.unwrap_or(config.size);
         config.freeze = self.freeze;
+        config.dmabuf = self.dmabuf;
         config.sound_check = self.sound_check;
         config.echo_ports = self.echo_port;
         if let Some(address) = self.qemu_dbus {
@@ -463,6 +469,8 @@ mod tests {
         let qemu = |consoles| SourceChoice::Qemu(QemuDisplay { address: QemuAddress::Session, consoles });
         assert_eq!(config("sumac --qemu-dbus session").source, qemu(vec![]));
         assert_eq!(config("sumac --qemu-dbus session --console 1 0 --console 2").source, qemu(vec![1, 0, 2]));
+        assert_eq!(config("sumac --dmabuf --freeze").dmabuf, Some(DmabufMemory::Any));
+        assert_eq!(config("sumac --dmabuf=memfd").dmabuf, Some(DmabufMemory::Memfd));
         assert_eq!(config("sumac --size 640x480").size, Size { width: 640, height: 480 });
     }
 

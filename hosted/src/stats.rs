@@ -2,14 +2,15 @@
 //!
 //! ```text
 //! ready pid= port= tls_port= unix= addr= size= codecs= rss_kb= anon_kb=           first, once
-//! stat t= mono_us= clients= submitted= cpu_ms= gen_ms= rss_kb= anon_kb= hwm_kb= threads=
+//! stat t= mono_us= clients= submitted= cpu_ms= gen_ms= rss_kb= anon_kb= hwm_kb= threads= gl_draws= gl_done=
 //! summary {"elapsed_s": … }                                                        last, once
 //! ```
 //!
 //! `stat` comes once a second if asked for, and once before `summary`. Its figures are cumulative:
 //! `mono_us` is CLOCK_MONOTONIC, `cpu_ms` the CPU time of the process, `gen_ms` the part of it that
 //! the source used to make the pictures, `anon_kb` memory without mapped files, `hwm_kb` the most
-//! memory the process ever had. All lines are written by one thread that waits for nobody else, so a
+//! memory the process ever had, `gl_draws` the draws into scanouts and `gl_done` those of them whose
+//! cookies came back to the source. All lines are written by one thread that waits for nobody else, so a
 //! reader that stops reading stops the lines and not the server.
 
 use std::fmt;
@@ -50,6 +51,10 @@ pub struct Activity {
     pub clients: usize,
     /// Pictures that the source published.
     pub submitted: u64,
+    /// Draws into scanouts.
+    pub gl_draws: u64,
+    /// How many of them are done.
+    pub gl_done: u64,
     /// CPU time of the source's thread, in milliseconds.
     pub gen_ms: f64,
 }
@@ -146,7 +151,7 @@ impl<W: Write, A: Fn() -> Activity> Lines<W, A> {
         self.peak_anon_kb = self.peak_anon_kb.max(memory.anon_kb);
         writeln!(
             self.out,
-            "stat t={:.3} mono_us={} clients={} submitted={} cpu_ms={:.1} gen_ms={:.1} rss_kb={} anon_kb={} hwm_kb={} threads={}",
+            "stat t={:.3} mono_us={} clients={} submitted={} cpu_ms={:.1} gen_ms={:.1} rss_kb={} anon_kb={} hwm_kb={} threads={} gl_draws={} gl_done={}",
             self.start.elapsed().as_secs_f64(),
             micros(clock_gettime(ClockId::Monotonic)),
             activity.clients,
@@ -157,6 +162,8 @@ impl<W: Write, A: Fn() -> Activity> Lines<W, A> {
             memory.anon_kb,
             memory.hwm_kb,
             memory.threads,
+            activity.gl_draws,
+            activity.gl_done,
         )?;
         self.out.flush()
     }
@@ -165,7 +172,7 @@ impl<W: Write, A: Fn() -> Activity> Lines<W, A> {
         let (activity, memory) = ((self.activity)(), Memory::now());
         writeln!(
             self.out,
-            "summary {{\"elapsed_s\":{:.3},\"submitted\":{},\"cpu_ms\":{:.1},\"gen_ms\":{:.1},\"start_rss_kb\":{},\"start_anon_kb\":{},\"peak_rss_kb\":{},\"peak_anon_kb\":{}}}",
+            "summary {{\"elapsed_s\":{:.3},\"submitted\":{},\"cpu_ms\":{:.1},\"gen_ms\":{:.1},\"start_rss_kb\":{},\"start_anon_kb\":{},\"peak_rss_kb\":{},\"peak_anon_kb\":{},\"gl_draws\":{},\"gl_done\":{}}}",
             self.start.elapsed().as_secs_f64(),
             activity.submitted,
             cpu_ms(),
@@ -174,6 +181,8 @@ impl<W: Write, A: Fn() -> Activity> Lines<W, A> {
             self.at_start.anon_kb,
             memory.hwm_kb,
             self.peak_anon_kb.max(memory.anon_kb),
+            activity.gl_draws,
+            activity.gl_done,
         )?;
         self.out.flush()
     }
@@ -220,7 +229,7 @@ mod tests {
     }
 
     fn activity() -> Activity {
-        Activity { clients: 2, submitted: 42, gen_ms: 1.25 }
+        Activity { clients: 2, submitted: 42, gl_draws: 7, gl_done: 6, gen_ms: 1.25 }
     }
 
     /// Value of `name` in a line of `name=value` pairs.
@@ -247,6 +256,7 @@ mod tests {
         assert_eq!((value(ready, "port"), value(ready, "unix"), value(ready, "codecs")), ("5900", "-", "mjpeg,h264"));
         assert!(stat.starts_with("stat t="));
         assert_eq!((value(stat, "clients"), value(stat, "submitted"), value(stat, "gen_ms")), ("2", "42", "1.2"));
+        assert_eq!((value(stat, "gl_draws"), value(stat, "gl_done")), ("7", "6"));
         for figure in ["mono_us", "cpu_ms", "anon_kb", "hwm_kb"] {
             assert!(value(stat, figure).parse::<f64>().unwrap() > 0.0, "{figure}");
         }

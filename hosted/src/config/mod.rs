@@ -10,8 +10,8 @@ pub use qemu::{QemuAddress, QemuDisplay};
 pub use spice_option::{OptionError, apply_spice_options};
 pub use sumac_backends::registry::EncoderName;
 pub use words::{
-    ImageCompression, Name, StreamingVideo, Uuid, ValueError, VideoCodec, VideoCodecs, WanCompression, parse_encoder,
-    parse_size,
+    DmabufMemory, ImageCompression, Name, StreamingVideo, Uuid, ValueError, VideoCodec, VideoCodecs, WanCompression,
+    parse_encoder, parse_size,
 };
 
 use crate::auth::Password;
@@ -73,8 +73,9 @@ pub struct Config {
     pub sound_check: Option<SoundCheck>,
     /// Names of ports that send back what they get. Default: none.
     pub echo_ports: Vec<String>,
-    /// Whether clients are passed memfds as scanouts, which none can import: for tests. Default: no.
-    pub pass_memfds: bool,
+    /// Whether the source, one of those built in, shows its pictures as scanouts in dmabufs, and of
+    /// what kind. Default: no.
+    pub dmabuf: Option<DmabufMemory>,
     /// Whether a line of figures is printed every second. Default: no.
     pub stats: bool,
 }
@@ -154,7 +155,7 @@ impl Default for Config {
             playback_compression: true,
             sound_check: None,
             echo_ports: Vec::new(),
-            pass_memfds: false,
+            dmabuf: None,
             stats: false,
         }
     }

@@ -67,6 +67,21 @@ pub enum StreamingVideo {
     Filter,
 }
 
+/// What the dmabufs of a built-in source are made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DmabufMemory {
+    /// The first of udmabuf and dma-heap that this kernel has, else memfds, which go to encoders
+    /// only (`any`).
+    Any,
+    /// `/dev/udmabuf` (`udmabuf`).
+    Udmabuf,
+    /// `/dev/dma_heap/system` (`dma-heap`).
+    DmaHeap,
+    /// Memfds that are passed to clients as if they were dmabufs, which no client can import: for
+    /// tests (`memfd`).
+    Memfd,
+}
+
 /// A video codec of the protocol (SpiceVideoCodecType in spice.proto).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum VideoCodec {
@@ -131,6 +146,20 @@ impl FromStr for WanCompression {
             "always" => Ok(Self::Always),
             "never" => Ok(Self::Never),
             _ => Err(invalid(text, "one of auto, always, never")),
+        }
+    }
+}
+
+impl FromStr for DmabufMemory {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        match text {
+            "any" => Ok(Self::Any),
+            "udmabuf" => Ok(Self::Udmabuf),
+            "dma-heap" => Ok(Self::DmaHeap),
+            "memfd" => Ok(Self::Memfd),
+            _ => Err(invalid(text, "one of any, udmabuf, dma-heap, memfd")),
         }
     }
 }

@@ -187,7 +187,8 @@ impl Scene {
     /// The display is no more: its channels are to close.
     pub(crate) fn end(&self) {
         self.gone.set(true);
-        self.ring_viewers();
+        drop(self.mailbox.take());
+        self.set_scanout(None);
         self.ring();
     }
 
@@ -196,9 +197,14 @@ impl Scene {
         if self.gone.get() { Err(Close::Ended("the display went away")) } else { Ok(()) }
     }
 
+    /// The size of what is shown; `None` while there is nothing to see.
+    pub(crate) fn size(&self) -> Option<Size> {
+        self.scanout().map(|scanout| scanout.size()).or_else(|| self.frame.borrow().as_ref().map(frame_size))
+    }
+
     /// Whether there is something to see.
     pub(crate) fn is_shown(&self) -> bool {
-        self.frame.borrow().is_some() || self.scanout().is_some()
+        self.size().is_some()
     }
 
     fn show(&self, frame: Frame, damage: &Region, is_seen: bool) -> Region {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::config::Config;
+use crate::config::{Config, DmabufMemory};
 use crate::scene::{Scene, SceneHost};
 use crate::source::{Identity, Leds};
 use crate::video::{Bell, Encoders, Hub};
@@ -122,12 +122,11 @@ impl Displays {
         let mut changed = displays.len() != before || !news.opened.is_empty();
         changed |= news.absolute.is_some_and(|absolute| self.absolute.replace(absolute) != absolute);
         changed |= news.identity.is_some_and(|identity| self.identity.replace(identity.clone()) != identity);
+        let pass_memfds = self.config.dmabuf == Some(DmabufMemory::Memfd);
         for (number, mailbox) in news.opened {
             let video = Hub::new(&self.config, Rc::clone(&self.encoders), self.epoch, self.encoded.clone());
-            displays.insert(
-                number,
-                Rc::new(Display { scene: Scene::new(mailbox, self.config.pass_memfds), video: Rc::new(video) }),
-            );
+            displays
+                .insert(number, Rc::new(Display { scene: Scene::new(mailbox, pass_memfds), video: Rc::new(video) }));
         }
         displays.values().for_each(|display| display.take_mail());
         changed
@@ -148,6 +147,11 @@ impl Displays {
     /// Who encodes video here.
     pub(crate) fn encoders(&self) -> &Encoders {
         &self.encoders
+    }
+
+    /// Ends all displays: their channels close, and all draws are done.
+    pub(crate) fn end(&self) {
+        self.displays.borrow().values().for_each(|display| display.scene.end());
     }
 
     /// Ends all video and waits, not longer than `most`, until encoders have let go of their frames.

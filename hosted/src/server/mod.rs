@@ -30,7 +30,6 @@ use crate::config::{Config, QemuAddress, QemuDisplay, SourceChoice};
 use crate::connection::handshake;
 use crate::png::write_bgrx_png;
 use crate::qemu::{Prepared, QemuCommand, exited};
-use crate::scene::frame_size;
 use crate::signals::{Request, Signals};
 use crate::sound::report_opus;
 use crate::source::{Frames, Host, Qemu, Source, TestDesktop, ToSource};
@@ -82,7 +81,7 @@ async fn run(config: Config, qemu: Option<Prepared>) -> anyhow::Result<Option<Ex
     let ready = Ready {
         tcp: listeners.tcp_addresses().to_vec(),
         unix: listeners.unix_address().cloned(),
-        size: displays.first_shown().and_then(|scene| scene.frame()).map_or(config.size, |frame| frame_size(&frame)),
+        size: displays.first_shown().and_then(|scene| scene.size()).unwrap_or(config.size),
         codecs: displays.encoders().list(),
     };
     // Before "ready", so that whoever waits for that line finds the connection file.
@@ -132,11 +131,16 @@ async fn run(config: Config, qemu: Option<Prepared>) -> anyhow::Result<Option<Ex
     };
     engine.take_mail();
     let written = if result.is_ok() { write_reference(engine.config(), engine.displays()) } else { Ok(()) };
-    engine.displays().end_video(LAST_WORDS).await;
     engine.source().tell(ToSource::Quit);
+    engine.displays().end_video(LAST_WORDS).await;
+    engine.displays().end();
+    // Viewers leave, and let go of what they were shown.
+    tokio::task::yield_now().await;
     if result.is_ok() && !source_ended {
         // A source that does not end in time is left to the end of the process.
         let _ = tokio::time::timeout(LAST_WORDS, ended).await;
+        // What it drew meanwhile is done, too.
+        engine.displays().end();
     }
     reporter.finish();
     result.and_then(|status| written.map(|()| status))
@@ -144,8 +148,11 @@ async fn run(config: Config, qemu: Option<Prepared>) -> anyhow::Result<Option<Ex
 
 fn make_source(config: &Config) -> anyhow::Result<Box<dyn Source>> {
     Ok(match &config.source {
-        SourceChoice::TestDesktop => Box::new(TestDesktop::new(config.size, config.freeze)),
-        SourceChoice::Frames(frames) => Box::new(Frames::open(&frames.file, config.size, frames.rate, frames.stamp)?),
+        SourceChoice::TestDesktop => Box::new(TestDesktop::new(config.size, config.freeze).in_dmabufs(config.dmabuf)),
+        SourceChoice::Frames(frames) => {
+            let film = Frames::open(&frames.file, config.size, frames.rate, frames.stamp)?;
+            Box::new(film.in_dmabufs(config.dmabuf))
+        }
         SourceChoice::Qemu(display) => Box::new(Qemu::new(display.clone())),
     })
 }

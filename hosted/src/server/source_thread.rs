@@ -66,6 +66,8 @@ impl SourceThread {
         move || Activity {
             clients: viewers.load(Ordering::Relaxed),
             submitted: stats.submitted(),
+            gl_draws: stats.draws(),
+            gl_done: stats.done(),
             gen_ms: stats.cpu_ms(),
         }
     }

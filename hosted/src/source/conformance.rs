@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use sumac_backends::{Dmabuf, Frame};
+use sumac_backends::{Dmabuf, Frame, Layout};
 
 use super::{
     Button, Cookie, CursorShape, Host, Identity, InputEvent, Leds, Peripherals, Rect, Size, Source, Stage, ToSource,
@@ -21,6 +21,7 @@ const A_WHILE: Duration = Duration::from_millis(300);
 /// each time.
 ///
 /// * The first picture comes without a viewer, has that size, and is all damage.
+/// * What it scans out is a picture like one that it publishes.
 /// * Damage lies inside of the picture and is honest: nothing else changed. A new size is all damage.
 /// * Without viewers nothing is published, and frozen nothing moves by itself.
 /// * No input makes it panic or end.
@@ -92,7 +93,7 @@ impl Running {
         let (tell_ended, ended) = channel();
         let stats = source.stats();
         let thread = thread::spawn(move || {
-            let stage = CheckingStage { first: Some(size), newest: None, published: tell_published };
+            let stage = CheckingStage { first: Some(size), newest: None, scanout: None, published: tell_published };
             let host = CheckingHost { stage: Mutex::new(Some(stage)), peripherals: Peripherals::default() };
             let result = source.run(Arc::new(host), inbox);
             // The receiver is gone when the check has failed already.
@@ -147,6 +148,7 @@ struct CheckingStage {
     /// Of the first picture, until it came.
     first: Option<Size>,
     newest: Option<Frame>,
+    scanout: Option<Dmabuf>,
     published: Sender<()>,
 }
 
@@ -183,9 +185,19 @@ impl Stage for CheckingStage {
         assert!(x >= 0 && y >= 0, "the pointer is outside of the picture");
     }
 
-    fn scanout(&mut self, _: Option<Dmabuf>) {}
+    fn scanout(&mut self, scanout: Option<Dmabuf>) {
+        self.scanout = scanout;
+    }
 
-    fn gl_draw(&mut self, _: Rect, _: Cookie) {}
+    /// A draw is a picture like another.
+    fn gl_draw(&mut self, rect: Rect, done: Cookie) {
+        let scanout = Frame::from_dmabuf(self.scanout.clone().expect("a draw without a scanout"));
+        let (Layout { width, height, .. }, mut pixels) = (scanout.layout(), Vec::new());
+        self.scanout.as_ref().unwrap().read_back(scanout.bounds(), &mut pixels).unwrap();
+        let layout = Layout { width, height, stride: width * 4 };
+        self.publish(Frame::from_memory(layout, pixels).unwrap(), &[rect]);
+        drop(done);
+    }
 }
 
 /// Whether every pixel of a picture is damage; the rectangles may be in any order and overlap.
@@ -269,7 +281,7 @@ fn what_covers_and_what_does_not() {
 #[test]
 #[should_panic(expected = "row 3 changed at this column outside")]
 fn dishonest_damage_is_noticed() {
-    let layout = sumac_backends::Layout { width: 8, height: 8, stride: 32 };
+    let layout = Layout { width: 8, height: 8, stride: 32 };
     let mut pixels = vec![0; 256];
     let before = Frame::from_memory(layout, pixels.clone()).unwrap();
     pixels[3 * 32 + 5] = 1;

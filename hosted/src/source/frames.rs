@@ -12,8 +12,10 @@ use sumac_backends::{Frame, Layout};
 
 use super::pool::FramePool;
 use super::schedule::Schedule;
+use super::screen::Screen;
 use super::sys::Mapping;
-use super::{Host, Inbox, Size, Source, SourceStats, Stage, ToSource, stamp};
+use super::{Host, Inbox, Size, Source, SourceStats, ToSource, stamp};
+use crate::config::DmabufMemory;
 
 /// Frames a second that [`Frames`] can be asked for, at most.
 pub const MAX_RATE: u32 = 1000;
@@ -25,7 +27,7 @@ pub const MAX_RATE: u32 = 1000;
 /// A frame that equals the one before is not published again.
 ///
 /// The file is mapped, not read, and its frames are published where they are, without a copy
-/// (except with a stamp). It must not change meanwhile: a file that became shorter is an error when
+/// (except with a stamp, or into dmabufs). It must not change meanwhile: a file that became shorter is an error when
 /// it is noticed before the next frame, and the end of the process (SIGBUS) when a missing part is
 /// read first.
 #[derive(Debug)]
@@ -35,6 +37,7 @@ pub struct Frames {
     size: Size,
     rate: u32,
     stamp: bool,
+    dmabufs: Option<DmabufMemory>,
     stats: Arc<SourceStats>,
 }
 
@@ -77,7 +80,12 @@ impl Frames {
         let file = File::open(path).with_context(naming)?;
         let length = usize::try_from(length).with_context(naming)?;
         let mapping = Arc::new(Mapping::new(file, length).with_context(naming)?);
-        Ok(Self { path: path.to_owned(), mapping, size, rate, stamp, stats: Arc::default() })
+        Ok(Self { path: path.to_owned(), mapping, size, rate, stamp, dmabufs: None, stats: Arc::default() })
+    }
+
+    /// Shows its frames as scanouts in dmabufs, if `memory` says of what kind.
+    pub fn in_dmabufs(self, memory: Option<DmabufMemory>) -> Self {
+        Self { dmabufs: memory, ..self }
     }
 
     /// Frames in the file.
@@ -114,9 +122,10 @@ impl Source for Frames {
 
     fn run(self: Box<Self>, host: Arc<dyn Host>, inbox: Inbox) -> anyhow::Result<()> {
         let stage = host.display(0).context("there is a display 0 already")?;
+        let screen = Screen::new(stage, Arc::clone(&self.stats), self.dmabufs)?;
         let schedule = Schedule::new(self.rate);
         let pool = FramePool::new(self.size);
-        let mut player = Player { file: *self, schedule, pool, stage, shown: None, viewers: 0, frozen: false };
+        let mut player = Player { file: *self, schedule, pool, screen, shown: None, viewers: 0, frozen: false };
         player.show(0)?;
         while player.wait(&inbox) {
             if let Some(number) = player.schedule.due(Instant::now()) {
@@ -134,7 +143,7 @@ struct Player {
     schedule: Schedule,
     /// Where stamped frames are made.
     pool: FramePool,
-    stage: Box<dyn Stage>,
+    screen: Screen,
     /// Where in the file the frame lies that was shown last.
     shown: Option<Range<usize>>,
     viewers: usize,
@@ -179,9 +188,7 @@ impl Player {
             Frame::from_memory(layout, mapped).context("a frame of the file is shorter than a frame")?
         };
         self.shown = Some(place);
-        self.stage.publish(frame, &[size.bounds()]);
-        self.file.stats.count_frame();
-        Ok(())
+        self.screen.show(frame, &[size.bounds()])
     }
 }
 
@@ -263,6 +270,7 @@ mod tests {
         let file = TestFile::of("conforms", &[1, 2, 2, 3]);
         check_source(SIZE, &|| Box::new(file.open(100, false).unwrap()));
         check_source(SIZE, &|| Box::new(file.open(100, true).unwrap()));
+        check_source(SIZE, &|| Box::new(file.open(100, false).unwrap().in_dmabufs(Some(DmabufMemory::Memfd))));
     }
 
     #[test]

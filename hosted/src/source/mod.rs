@@ -31,6 +31,7 @@ mod qemu;
 #[cfg(test)]
 mod recorder;
 mod schedule;
+mod screen;
 mod stamp;
 mod stats;
 mod sys;

@@ -12,10 +12,8 @@ pub(super) enum Told {
     /// A picture and its damage.
     Publish(Frame, Vec<Rect>),
     /// A scanout, or its end.
-    #[expect(dead_code, reason = "no source has scanouts yet")]
     Scanout(Option<Dmabuf>),
     /// A draw and its cookie.
-    #[expect(dead_code, reason = "no source has scanouts yet")]
     GlDraw(Rect, Cookie),
     /// A shape of the pointer.
     Cursor(Option<CursorShape>),

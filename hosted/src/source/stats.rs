@@ -8,6 +8,8 @@ use rustix::time::{ClockId, clock_gettime};
 #[derive(Debug, Default)]
 pub struct SourceStats {
     submitted: AtomicU64,
+    draws: AtomicU64,
+    done: AtomicU64,
     cpu_us: AtomicU64,
 }
 
@@ -15,6 +17,16 @@ impl SourceStats {
     /// Frames published so far.
     pub fn submitted(&self) -> u64 {
         self.submitted.load(Ordering::Relaxed)
+    }
+
+    /// Draws into scanouts so far.
+    pub fn draws(&self) -> u64 {
+        self.draws.load(Ordering::Relaxed)
+    }
+
+    /// How many of them are done.
+    pub fn done(&self) -> u64 {
+        self.done.load(Ordering::Relaxed)
     }
 
     /// CPU time that the source's thread has used so far, in milliseconds (`gen_ms`). It is brought
@@ -28,6 +40,16 @@ impl SourceStats {
     pub(super) fn count_frame(&self) {
         self.submitted.fetch_add(1, Ordering::Relaxed);
         self.note_cpu();
+    }
+
+    /// Counts one draw into a scanout.
+    pub(super) fn count_draw(&self) {
+        self.draws.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts the completion of a draw.
+    pub(super) fn count_done(&self) {
+        self.done.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Notes the calling thread's CPU time; only the source's own thread may call it.

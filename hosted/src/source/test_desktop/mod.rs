@@ -19,7 +19,9 @@ use self::cursor::Pointer;
 use self::desktop::{Desktop, Moment};
 use super::pool::FramePool;
 use super::schedule::Schedule;
-use super::{Host, Inbox, Leds, Rect, Size, Source, SourceStats, Stage, ToSource};
+use super::screen::Screen;
+use super::{Host, Inbox, Leds, Rect, Size, Source, SourceStats, ToSource};
+use crate::config::DmabufMemory;
 
 mod area;
 mod canvas;
@@ -56,6 +58,7 @@ const BATCH: usize = 256;
 pub struct TestDesktop {
     size: Size,
     frozen: bool,
+    dmabufs: Option<DmabufMemory>,
     stats: Arc<SourceStats>,
 }
 
@@ -63,7 +66,12 @@ impl TestDesktop {
     /// A desktop of this size, brought between [`MIN_SIZE`] and [`MAX_SIZE`]; `frozen` starts it
     /// as [`ToSource::Freeze`] would leave it.
     pub fn new(size: Size, frozen: bool) -> Self {
-        Self { size: clamped(size), frozen, stats: Arc::default() }
+        Self { size: clamped(size), frozen, dmabufs: None, stats: Arc::default() }
+    }
+
+    /// Shows its pictures as scanouts in dmabufs, if `memory` says of what kind.
+    pub fn in_dmabufs(self, memory: Option<DmabufMemory>) -> Self {
+        Self { dmabufs: memory, ..self }
     }
 }
 
@@ -74,15 +82,16 @@ impl Source for TestDesktop {
 
     fn run(self: Box<Self>, host: Arc<dyn Host>, inbox: Inbox) -> anyhow::Result<()> {
         let stage = host.display(0).context("there is a display 0 already")?;
-        let mut show = Show::new(*self, host, stage);
-        show.publish();
+        let screen = Screen::new(stage, Arc::clone(&self.stats), self.dmabufs)?;
+        let mut show = Show::new(*self, host, screen);
+        show.publish()?;
         show.report();
         let mut going = true;
         while going {
             going = show.wait(&inbox);
             show.report();
             if show.viewers > 0 {
-                show.publish();
+                show.publish()?;
             }
             show.stats.note_cpu();
         }
@@ -95,7 +104,7 @@ struct Show {
     desktop: Desktop,
     pool: FramePool,
     host: Arc<dyn Host>,
-    stage: Box<dyn Stage>,
+    screen: Screen,
     stats: Arc<SourceStats>,
     viewers: usize,
     frozen: bool,
@@ -106,7 +115,7 @@ struct Show {
 }
 
 impl Show {
-    fn new(source: TestDesktop, host: Arc<dyn Host>, stage: Box<dyn Stage>) -> Self {
+    fn new(source: TestDesktop, host: Arc<dyn Host>, screen: Screen) -> Self {
         let moment = if source.frozen { Moment::FROZEN } else { Moment { frame: 0, seconds: clock::now() } };
         let mut desktop = Desktop::new(source.size, moment);
         desktop.freeze(source.frozen);
@@ -114,7 +123,7 @@ impl Show {
             desktop,
             pool: FramePool::new(source.size),
             host,
-            stage,
+            screen,
             stats: source.stats,
             viewers: 0,
             frozen: source.frozen,
@@ -177,9 +186,9 @@ impl Show {
     }
 
     /// Draws what changed and shows it.
-    fn publish(&mut self) {
+    fn publish(&mut self) -> anyhow::Result<()> {
         if !self.desktop.is_dirty() {
-            return;
+            return Ok(());
         }
         let size = self.desktop.size();
         if self.pool.size() != size {
@@ -188,11 +197,10 @@ impl Show {
         let areas = self.desktop.take_dirty();
         let damage: Vec<Rect> = areas.iter().filter_map(|area| area.to_rect(size)).collect();
         if damage.is_empty() {
-            return;
+            return Ok(());
         }
         let frame = self.pool.publish(&damage, |pixels| draw(&self.desktop, pixels, &areas));
-        self.stage.publish(frame, &damage);
-        self.stats.count_frame();
+        self.screen.show(frame, &damage)
     }
 
     /// Tells host and stage about pointer and lights, as far as they changed.
@@ -200,10 +208,10 @@ impl Show {
         let now = (self.desktop.pointer_shape(), self.desktop.pointer(), self.desktop.leds());
         let before = self.reported.replace(now);
         if before.map(|b| b.0) != Some(now.0) {
-            self.stage.cursor(Some(now.0.shape()));
+            self.screen.stage().cursor(Some(now.0.shape()));
         }
         if before.map(|b| b.1) != Some(now.1) {
-            self.stage.pointer(now.1.0, now.1.1);
+            self.screen.stage().pointer(now.1.0, now.1.1);
         }
         if before.map(|b| b.2) != Some(now.2) {
             self.host.leds(now.2);
@@ -257,6 +265,7 @@ mod tests {
     #[test]
     fn conforms() {
         check_source(SIZE, &|| Box::new(TestDesktop::new(SIZE, false)));
+        check_source(SIZE, &|| Box::new(TestDesktop::new(SIZE, false).in_dmabufs(Some(DmabufMemory::Any))));
         check_source(MIN_SIZE, &|| Box::new(TestDesktop::new(Size { width: 0, height: 0 }, true)));
     }
 
