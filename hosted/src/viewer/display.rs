@@ -197,10 +197,7 @@ impl Handler for Display {
                 self.painter.on_init(&init, &self.session.dictionaries);
                 Ok(())
             }
-            DisplayEvent::StreamReport(report) => {
-                self.streams.on_report(&report);
-                Ok(())
-            }
+            DisplayEvent::StreamReport(report) => self.streams.on_report(line, &report),
             DisplayEvent::StreamUndecodable(id) => self.streams.on_undecodable(line, id),
             DisplayEvent::PreferredVideoCodecs(codecs) => self.streams.on_preferred(line, codecs),
             DisplayEvent::PreferredCompression(wish) => {

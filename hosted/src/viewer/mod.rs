@@ -11,6 +11,7 @@ mod main;
 mod picture;
 mod playback;
 mod record;
+mod slack;
 mod smartcard;
 mod streams;
 

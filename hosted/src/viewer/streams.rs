@@ -18,19 +18,14 @@ use tokio::time::Instant;
 use super::display;
 use super::follower::{Follower, KeyFrames};
 use super::picture::wire_rect;
+use super::slack::Slack;
 use crate::connection::{Close, Line};
 use crate::plan::Region;
 use crate::scene::Viewer;
 use crate::source::Size;
 use crate::video::{Hub, Next, StreamInfo, StreamPacket};
 
-/// Milliseconds from sending to showing, to begin with: MJPEG that arrives later is dropped by
-/// spice-gtk, what arrives earlier waits.
-const LEAD_MS: u32 = 10;
-/// The most that reports of late frames can make of it.
-const LEAD_MOST_MS: u32 = 400;
-/// Frames of a report's window, and the longest time between reports.
-const REPORT_FRAMES: u32 = 5;
+/// The longest time between reports.
 const REPORT_MS: u32 = 1000;
 /// An access unit delimiter and the start of one more NAL unit: without them spice-gtk's parser
 /// holds each H.264 picture back until the next one begins.
@@ -56,7 +51,7 @@ struct Wanted {
     created: Option<Size>,
     follower: Follower,
     report: u32,
-    lead_ms: u32,
+    slack: Slack,
 }
 
 impl Streams {
@@ -86,18 +81,12 @@ impl Streams {
         Ok(())
     }
 
-    /// How frames arrived: late ones make the lead longer, early ones slowly shorter.
-    pub(super) fn on_report(&mut self, report: &StreamReport) {
+    /// How pictures arrived.
+    pub(super) fn on_report(&mut self, line: &mut Line<DisplayServer>, report: &StreamReport) -> Result<(), Close> {
         let Some(wanted) = self.wanted.iter_mut().find(|w| w.created.is_some() && w.report == report.unique_id) else {
-            return;
+            return Ok(());
         };
-        let margin = report.last_frame_delay;
-        if report.num_drops > 0 || margin < 2 {
-            let late = u32::try_from(-i64::from(margin)).unwrap_or(0).min(LEAD_MOST_MS);
-            wanted.lead_ms = (wanted.lead_ms + late + 5).min(LEAD_MOST_MS);
-        } else if margin > i32::try_from(LEAD_MS).unwrap_or(i32::MAX) && wanted.lead_ms > LEAD_MS {
-            wanted.lead_ms -= 1;
-        }
+        if wanted.slack.on_report(report) { activate_report(line, wanted) } else { Ok(()) }
     }
 
     /// The client cannot decode this stream: never again in that codec.
@@ -152,9 +141,9 @@ impl Streams {
             if let Some(codec) = self.choose(line, info.key) {
                 let report = self.next_report;
                 self.next_report += 1;
-                let lead_ms = LEAD_MS;
+                let slack = Slack::new(codec);
                 let follower = Follower::new();
-                self.wanted.push(Wanted { info, codec, created: None, follower, report, lead_ms });
+                self.wanted.push(Wanted { info, codec, created: None, follower, report, slack });
             }
         }
         Ok(())
@@ -266,16 +255,21 @@ fn create(line: &mut Line<DisplayServer>, wanted: &Wanted, packet: &StreamPacket
         clip: Clip::None,
     };
     display::send(line, &ServerMessage::StreamCreate(create))?;
-    if line.machine.caps().contains(DisplayCaps::STREAM_REPORT) {
-        let activate = StreamActivateReport {
-            stream_id: id,
-            unique_id: wanted.report,
-            max_window_size: REPORT_FRAMES,
-            timeout_ms: REPORT_MS,
-        };
-        display::send(line, &ServerMessage::StreamActivateReport(activate))?;
+    activate_report(line, wanted)
+}
+
+/// Asks the client to tell how the stream's pictures arrive.
+fn activate_report(line: &mut Line<DisplayServer>, wanted: &Wanted) -> Result<(), Close> {
+    if !line.machine.caps().contains(DisplayCaps::STREAM_REPORT) {
+        return Ok(());
     }
-    Ok(())
+    let activate = StreamActivateReport {
+        stream_id: wanted.info.id.into(),
+        unique_id: wanted.report,
+        max_window_size: wanted.slack.window(),
+        timeout_ms: REPORT_MS,
+    };
+    display::send(line, &ServerMessage::StreamActivateReport(activate))
 }
 
 /// Sends a packet; `false` when the client has to acknowledge something first.
@@ -285,7 +279,7 @@ fn send_data(line: &mut Line<DisplayServer>, wanted: &Wanted, packet: &StreamPac
     let delay = u32::try_from(line.link().delay(packet.data.len()).as_millis()).unwrap_or(u32::MAX);
     let data = StreamData {
         id: wanted.info.id.into(),
-        multi_media_time: line.now().mm_time().wrapping_add(delay).wrapping_add(wanted.lead_ms),
+        multi_media_time: wanted.slack.time(line.now().mm_time(), delay),
         data: Sized32(Data::Promised(packet.data.len() + flush.len())),
     };
     match line.send(&ServerMessage::StreamData(data), &[packet.data.clone(), flush]) {
