@@ -4,7 +4,7 @@
 spice-client.py URI [--password P] [--audio]
 
 Says what happens as one JSON object a line on standard output, its `event` one of: open, closed
-(channel, id), error, surface (width, height), surface-gone, mark, draw (x, y, width, height),
+(channel, id), error, surface (width, height, display), surface-gone, mark, draw (x, y, width, height),
 mouse-mode (mode: server or client), modifiers (value: 1 scroll, 2 num, 4 caps), cursor-set (width,
 height, hot_x, hot_y), cursor-hide, cursor-move, monitors, agent (connected), port (name,
 opened), port-event (name, value), port-data (name, text), port-echo (name, bytes, right),
@@ -27,7 +27,7 @@ Does what standard input says, one command a line:
     port-event NAME 0|1|2           opened, closed, break
     port-echo NAME BYTES            says that much and compares what comes back
     speak HZ SECONDS                a tone into the record channel, while it is started
-    dump FILE                       the primary surface as a PPM file
+    dump FILE [DISPLAY]             a primary surface as a PPM file, display 0's if not said
     quit
 Ends when standard input does.
 """
@@ -63,7 +63,7 @@ class Client:
     def __init__(self, uri, password, audio):
         self.loop = GLib.MainLoop()
         self.channels = {}
-        self.surface = None
+        self.surfaces = {}
         self.buttons = 0
         self.copied = b""
         self.echoes = {}
@@ -128,12 +128,13 @@ class Client:
         on(channel, "display-invalidate", lambda _c, x, y, w, h: self.say("draw", x=x, y=y, width=w, height=h))
         on(channel, "notify::monitors", lambda *_: self.say("monitors"))
 
-    def on_surface(self, _channel, _format, width, height, stride, _shmid, pixels):
-        self.surface = (width, height, stride, pixels)
-        self.say("surface", width=width, height=height)
+    def on_surface(self, channel, _format, width, height, stride, _shmid, pixels):
+        display = channel.get_property("channel-id")
+        self.surfaces[display] = (width, height, stride, pixels)
+        self.say("surface", width=width, height=height, display=display)
 
-    def on_surface_gone(self, _channel):
-        self.surface = None
+    def on_surface_gone(self, channel):
+        self.surfaces.pop(channel.get_property("channel-id"), None)
         self.say("surface-gone")
 
     def watch_inputs(self, channel):
@@ -334,8 +335,8 @@ class Client:
 
         GLib.timeout_add(10, step)
 
-    def do_dump(self, path):
-        width, height, stride, pixels = self.surface
+    def do_dump(self, path, display="0"):
+        width, height, stride, pixels = self.surfaces[int(display)]
         rows = (ctypes.string_at(pixels + y * stride, width * 4) for y in range(height))
         with open(path, "wb") as out:
             out.write(b"P6 %d %d 255\n" % (width, height))

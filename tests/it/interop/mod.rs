@@ -6,6 +6,7 @@ mod input;
 mod picture;
 mod pictures;
 mod programs;
+mod qemu;
 mod recorded_anew;
 mod slow_viewer;
 mod video;

@@ -1,0 +1,55 @@
+//! A QEMU on a bus: it comes, goes and comes again while viewers stay.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use super::super::picture::Picture;
+use super::super::programs::{Client, Program, Sumac, needs, until};
+use super::guest::{Monitor, QEMU, image, machine, same_screen};
+use rustix::process::Signal;
+
+/// Starts a QEMU on the bus in this folder.
+fn start_qemu(dir: &Path) -> Program {
+    let words = machine("std", &["-display", "dbus"]);
+    let mut command = Command::new(QEMU);
+    command.args(&words[1..]).current_dir(dir).env("DBUS_SESSION_BUS_ADDRESS", "unix:path=bus.sock");
+    Program::start(command.stderr(Stdio::null()))
+}
+
+#[test]
+fn viewers_stay_while_qemu_is_restarted() {
+    needs!("viewers_stay_while_qemu_is_restarted": "gi", "qemu-system-x86_64", "dbus-daemon", "as", "ld");
+    let dir = tempfile::tempdir().unwrap();
+    image(dir.path());
+    let mut bus = Command::new("dbus-daemon");
+    bus.args(["--session", "--address=unix:path=bus.sock", "--nofork", "--print-address"]).current_dir(dir.path());
+    let mut bus = Program::start(bus.stderr(Stdio::null()));
+    bus.line("unix:path=");
+    // Sumac and its viewer come first.
+    let sumac = Sumac::start_in(dir, "serve", &["--disable-ticketing", "--qemu-dbus", "unix:path=bus.sock"]);
+    let mut client = Client::connect(&sumac.tcp_uri());
+    let waiting = Picture::of_client(&mut client, &sumac);
+    for _ in 0..2 {
+        let qemu = start_qemu(sumac.dir());
+        let mut monitor = Monitor::connect(sumac.dir());
+        // Keys that come before Sumac has found QEMU are lost.
+        until("the guest's picture", || {
+            client.does("key press 0x3d");
+            monitor.screen(&sumac, None).width == 640
+        });
+        let last = same_screen(&mut client, 0, &sumac, &mut monitor, None);
+        assert!(last.difference(&waiting) > 0);
+
+        qemu.signal(Signal::KILL);
+        drop(qemu);
+        let above = last.part(0, 0, last.width, last.height - 32);
+        until("the notice below the last picture", || {
+            let shown = Picture::of_client(&mut client, &sumac);
+            shown.difference(&last) > 0
+                && shown.height == last.height
+                && shown.part(0, 0, last.width, last.height - 32).difference(&above) == 0
+        });
+        std::fs::remove_file(sumac.dir().join("qmp.sock")).unwrap();
+    }
+    assert_eq!(client.0.count("\"closed\""), 0, "the viewer stayed");
+}
