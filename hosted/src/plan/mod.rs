@@ -15,7 +15,7 @@
 //! Nothing here reads a clock, waits or talks to anyone; the engine calls it once per published
 //! frame and does what it says.
 
-pub use diff::tighten;
+pub use diff::{tighten, tighten_beside};
 pub use natural::natural_parts;
 pub use pending::Pending;
 pub use region::Region;

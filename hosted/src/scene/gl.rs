@@ -209,7 +209,7 @@ mod tests {
 
     fn draw(shown: &mut Shown, done: &Done, rect: Rect) {
         shown.stage.gl_draw(rect, done.cookie());
-        assert!(shown.scene.take_mail().draw.is_some());
+        assert!(shown.scene.take_mail(&[]).draw.is_some());
     }
 
     fn rect(x: u32, y: u32) -> Rect {
@@ -266,13 +266,13 @@ mod tests {
         let frame = Frame::from_memory(Layout { width: 16, height: 16, stride: 64 }, vec![0; 1024]).unwrap();
         let all = Rect { x: 0, y: 0, width: 16, height: 16 };
         shown.stage.publish(frame, &[all]);
-        assert!(shown.scene.take_mail().scanout && shown.scene.scanout().is_none());
+        assert!(shown.scene.take_mail(&[]).scanout && shown.scene.scanout().is_none());
         assert_eq!(viewer.take_pending().pixels.rects(), [all]);
         shown.scan_out(dmabuf(SIZE));
         draw(&mut shown, &done, rect(0, 0));
         assert!(viewer.take_pending().is_empty());
         shown.stage.scanout(None);
-        let _ = shown.scene.take_mail();
+        let _ = shown.scene.take_mail(&[]);
         assert_eq!((viewer.take_pending().pixels.rects(), done.count()), (&[all][..], 1));
         assert!(shown.scene.frame().is_some());
     }

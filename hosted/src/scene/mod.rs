@@ -29,7 +29,7 @@ pub(crate) use host::SceneHost;
 pub(crate) use mailbox::{GlDraw, Mailbox};
 
 use crate::connection::Close;
-use crate::plan::{Pending, Region, Scroll, find_scroll, tighten};
+use crate::plan::{Pending, Region, Scroll, find_scroll, tighten_beside};
 use crate::source::{CursorShape, Rect, Size};
 
 /// The newest state.
@@ -152,8 +152,9 @@ impl Scene {
         })
     }
 
-    /// Takes in what the source said, and hands it out to viewers.
-    pub(crate) fn take_mail(&self) -> News {
+    /// Takes in what the source said, and hands it out to viewers. What changed in the `video` areas
+    /// is found only about, and not searched for scrolls: nearly all of it changes all the time.
+    pub(crate) fn take_mail(&self, video: &[Rect]) -> News {
         let letters = self.mailbox.take();
         let mut rang = false;
         if let Some(shape) = letters.shape {
@@ -170,7 +171,7 @@ impl Scene {
             self.ring();
         }
         let enters = matches!(letters.scanout, Some(Some(_)));
-        let damage = letters.frame.map(|(frame, damage)| self.show(frame, &damage, !enters)).unwrap_or_default();
+        let damage = letters.frame.map(|(frame, damage)| self.show(frame, &damage, video, !enters)).unwrap_or_default();
         let changed = letters.scanout.is_some();
         if let Some(scanout) = letters.scanout {
             self.set_scanout(scanout);
@@ -207,12 +208,14 @@ impl Scene {
         self.size().is_some()
     }
 
-    fn show(&self, frame: Frame, damage: &Region, is_seen: bool) -> Region {
+    fn show(&self, frame: Frame, damage: &Region, video: &[Rect], is_seen: bool) -> Region {
         let size = frame_size(&frame);
         let (damage, scroll) = match self.frame.borrow().as_ref() {
             Some(before) if frame_size(before) == size => {
-                let damage = tighten(before, &frame, damage);
-                let scroll = find_scroll(before, &frame, &damage);
+                let damage = tighten_beside(before, &frame, damage, video);
+                let mut still = damage.clone();
+                video.iter().for_each(|area| still.subtract(*area));
+                let scroll = find_scroll(before, &frame, &still);
                 (damage, scroll)
             }
             _ => (Region::from(size.bounds()), None),
@@ -309,7 +312,7 @@ mod tests {
     fn shown() -> (Rc<Scene>, Box<dyn Stage>, Rc<Viewer>) {
         let testing::Shown { scene, mut stage } = testing::Shown::new(false);
         stage.publish(frame(256, 0, None), &[rect(0, 0, 256, 64)]);
-        let _ = scene.take_mail();
+        let _ = scene.take_mail(&[]);
         let viewer = scene.watch(Rc::new(Notify::new()));
         (scene, stage, viewer)
     }
@@ -332,7 +335,7 @@ mod tests {
         let second = Frame::from_memory(Layout { width: 256, height: 64, stride: 1024 }, second).unwrap();
         stage.publish(second, &[rect(192, 0, 64, 64)]);
         assert_eq!(released.load(std::sync::atomic::Ordering::Relaxed), 1, "the first was never shown");
-        let damage = scene.take_mail().damage;
+        let damage = scene.take_mail(&[]).damage;
         for dot in [(10, 10), (200, 50)] {
             assert!(damage.intersects(rect(dot.0, dot.1, 1, 1)), "{dot:?}");
         }
@@ -344,10 +347,10 @@ mod tests {
     fn an_equal_picture_is_no_damage_and_another_size_is_all_of_it() {
         let (scene, mut stage, viewer) = shown();
         stage.publish(frame(256, 0, None), &[rect(0, 0, 256, 64)]);
-        assert!(scene.take_mail().damage.is_empty());
+        assert!(scene.take_mail(&[]).damage.is_empty());
         assert!(viewer.take_pending().is_empty());
         stage.publish(frame(128, 0, None), &[rect(0, 0, 1, 1)]);
-        assert_eq!(scene.take_mail().damage.rects(), [rect(0, 0, 128, 64)]);
+        assert_eq!(scene.take_mail(&[]).damage.rects(), [rect(0, 0, 128, 64)]);
     }
 
     #[test]
@@ -356,7 +359,7 @@ mod tests {
         let video = rect(0, 0, 64, 64);
         viewer.cover(vec![video]);
         stage.publish(frame(256, 0, Some((10, 10))), &[rect(0, 0, 256, 64)]);
-        let _ = scene.take_mail();
+        let _ = scene.take_mail(&[]);
         assert!(viewer.take_pending().is_empty());
         viewer.cover(Vec::new());
         viewer.damaged(&video.into());
@@ -370,12 +373,12 @@ mod tests {
         let bell = Rc::new(Notify::new());
         scene.watch_pointer(&bell);
         stage.pointer(3, 4);
-        let _ = scene.take_mail();
+        let _ = scene.take_mail(&[]);
         assert!(scene.pointer().place == (3, 4));
         drop(bell);
         stage.publish(frame(256, 1, None), &[rect(0, 0, 256, 64)]);
         stage.cursor(None);
-        let _ = scene.take_mail();
+        let _ = scene.take_mail(&[]);
         assert!(scene.viewers.borrow().is_empty() && scene.bells.borrow().is_empty());
         assert_eq!(scene.pointer().shape_number, 1);
     }

@@ -60,6 +60,6 @@ impl Shown {
 
     pub(crate) fn scan_out(&mut self, dmabuf: Dmabuf) {
         self.stage.scanout(Some(dmabuf));
-        let _ = self.scene.take_mail();
+        let _ = self.scene.take_mail(&[]);
     }
 }

@@ -182,7 +182,8 @@ impl Displays {
 
 impl Display {
     fn take_mail(&self) {
-        let news = self.scene.take_mail();
+        let video: Vec<_> = self.video.streams().iter().map(|stream| stream.rect).collect();
+        let news = self.scene.take_mail(&video);
         let scanout = self.scene.scanout();
         let mut changed = false;
         if news.scanout {

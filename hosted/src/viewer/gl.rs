@@ -218,7 +218,7 @@ mod tests {
 
         fn draw(&mut self) {
             self.shown.stage.gl_draw(Rect { x: 1, y: 1, width: 2, height: 2 }, self.done.cookie());
-            let _ = self.shown.scene.take_mail();
+            let _ = self.shown.scene.take_mail(&[]);
             self.wake().unwrap();
         }
 
