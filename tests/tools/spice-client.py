@@ -6,8 +6,8 @@ spice-client.py URI [--password P] [--audio]
 Says what happens as one JSON object a line on standard output, its `event` one of: open, closed
 (channel, id), error, surface (width, height, display), surface-gone, mark, draw (x, y, width, height),
 mouse-mode (mode: server or client), modifiers (value: 1 scroll, 2 num, 4 caps), cursor-set (width,
-height, hot_x, hot_y), cursor-hide, cursor-move, monitors, agent (connected), port (name,
-opened), port-event (name, value), port-data (name, text), port-echo (name, bytes, right),
+height, hot_x, hot_y), cursor-hide, cursor-move, monitors, gl-scanout (width, height, stride,
+format, y0top), gl-draw (x, y, width, height), agent (connected), port (name, opened), port-event (name, value), port-data (name, text), port-echo (name, bytes, right),
 clipboard (text), playback-start and record-start (channels, rate), playback-stop, record-stop,
 sound (a second of the left channel: hz, peak, values: how many different ones), volume (left, right,
 muted), done or failed (after each command).
@@ -28,12 +28,15 @@ Does what standard input says, one command a line:
     port-echo NAME BYTES            says that much and compares what comes back
     speak HZ SECONDS                a tone into the record channel, while it is started
     dump FILE [DISPLAY]             a primary surface as a PPM file, display 0's if not said
+    dump-gl FILE                    display 0's scanout, which must be a memfd of bytes B, G, R and another
+    gl-answer on|off                whether GL draws are answered, as they are at first
     quit
 Ends when standard input does.
 """
 import ctypes
 import json
 import math
+import os
 import random
 import struct
 import sys
@@ -66,6 +69,7 @@ class Client:
         self.surfaces = {}
         self.buttons = 0
         self.copied = b""
+        self.answers_gl = True
         self.echoes = {}
         self.writes = []
         self.session = Spice.Session()
@@ -127,6 +131,19 @@ class Client:
         on(channel, "display-mark", lambda _c, mark: self.say("mark", on=bool(mark)))
         on(channel, "display-invalidate", lambda _c, x, y, w, h: self.say("draw", x=x, y=y, width=w, height=h))
         on(channel, "notify::monitors", lambda *_: self.say("monitors"))
+        on(channel, "notify::gl-scanout", self.on_gl_scanout)
+        on(channel, "gl-draw", self.on_gl_draw)
+
+    def on_gl_scanout(self, channel, _property):
+        it = channel.get_gl_scanout()
+        if it:
+            letters = it.format.to_bytes(4, "little").decode("latin-1")
+            self.say("gl-scanout", width=it.width, height=it.height, stride=it.stride, format=letters, y0top=it.y0top)
+
+    def on_gl_draw(self, channel, x, y, width, height):
+        self.say("gl-draw", x=x, y=y, width=width, height=height)
+        if self.answers_gl:
+            channel.gl_draw_done()
 
     def on_surface(self, channel, _format, width, height, stride, _shmid, pixels):
         display = channel.get_property("channel-id")
@@ -337,7 +354,17 @@ class Client:
 
     def do_dump(self, path, display="0"):
         width, height, stride, pixels = self.surfaces[int(display)]
-        rows = (ctypes.string_at(pixels + y * stride, width * 4) for y in range(height))
+        self.write_ppm(path, width, height, (ctypes.string_at(pixels + y * stride, width * 4) for y in range(height)))
+
+    def do_gl_answer(self, word):
+        self.answers_gl = {"on": True, "off": False}[word]
+
+    def do_dump_gl(self, path):
+        it = self.channels["display", 0].get_gl_scanout()
+        rows = [os.pread(it.fd, it.width * 4, y * it.stride) for y in range(it.height)]
+        self.write_ppm(path, it.width, it.height, rows if it.y0top else reversed(rows))
+
+    def write_ppm(self, path, width, height, rows):
         with open(path, "wb") as out:
             out.write(b"P6 %d %d 255\n" % (width, height))
             for row in rows:

@@ -62,6 +62,13 @@ impl Picture {
         Self::read_png(&path)
     }
 
+    /// The scanout that the client was passed.
+    pub(crate) fn of_scanout(client: &mut Client, sumac: &Sumac) -> Self {
+        let path = sumac.dir().join("scanout.ppm");
+        client.does(&format!("dump-gl {}", path.display()));
+        Self::read_ppm(&path)
+    }
+
     /// What the client shows now.
     pub(crate) fn of_client(client: &mut Client, sumac: &Sumac) -> Self {
         let path = sumac.dir().join("client.ppm");
@@ -76,6 +83,17 @@ impl Picture {
         }
         let pixels = self.rgb.as_chunks::<3>().0.iter().zip(other.rgb.as_chunks::<3>().0);
         pixels.filter(|(a, b)| a != b).count()
+    }
+
+    /// How alike a picture of the same size is, in dB; infinite when it is the same, 0 when the
+    /// sizes differ.
+    pub(crate) fn psnr(&self, other: &Self) -> f64 {
+        if (self.width, self.height) != (other.width, other.height) {
+            return 0.0;
+        }
+        let square = |(a, b): (&u8, &u8)| u64::from(a.abs_diff(*b)).pow(2);
+        let sum: u64 = self.rgb.iter().zip(&other.rgb).map(square).sum();
+        10.0 * (255.0 * 255.0 * self.rgb.len() as f64 / sum as f64).log10()
     }
 
     /// The part of `width`x`height` pixels at `left`, `top`.

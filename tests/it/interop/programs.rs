@@ -225,6 +225,22 @@ impl Sumac {
         format!("spice://127.0.0.1:{port}")
     }
 
+    /// The codecs that it can encode.
+    pub(crate) fn codecs(&self) -> &str {
+        self.ready.split(' ').find_map(|word| word.strip_prefix("codecs=")).unwrap()
+    }
+
+    /// Ends it; how many draws the source made into scanouts, and how many of them were done.
+    pub(crate) fn gl_draws(mut self) -> (u64, u64) {
+        self.program.signal(Signal::TERM);
+        let summary = self.program.line("summary");
+        let figure = |name: &str| {
+            let (_, rest) = summary.split_once(&format!("\"{name}\":")).unwrap();
+            rest.split([',', '}']).next().unwrap().parse().unwrap()
+        };
+        (figure("gl_draws"), figure("gl_done"))
+    }
+
     pub(crate) fn unix_uri(&self) -> String {
         format!("spice+unix://{}", self.dir().join("unix.sock").display())
     }
@@ -269,6 +285,20 @@ impl Client {
             command.env("SPICE_DISABLE_OPUS", "1");
         }
         Self::start(command.args([uri, "--audio"]))
+    }
+
+    /// Connects a client that has no decoder but its own for MJPEG, and waits for the first picture.
+    pub(crate) fn connect_without_codecs(uri: &str) -> Self {
+        let mut command = Command::new(tool("spice-client.py"));
+        command.env("GST_PLUGIN_SYSTEM_PATH_1_0", "/nowhere").env("GST_REGISTRY_1_0", "/nowhere/registry");
+        Self::start(command.arg(uri))
+    }
+
+    /// Connects and waits for the first draw into a scanout that it is passed.
+    pub(crate) fn connect_in_gl(uri: &str) -> Self {
+        let mut client = Self(Program::start(Command::new(tool("spice-client.py")).arg(uri)));
+        client.event("\"gl-draw\"");
+        client
     }
 
     fn start(command: &mut Command) -> Self {
