@@ -156,8 +156,7 @@ fn controls_of_other_codecs_are_set_in_their_ranges() {
     let set = |codec, rate, id| {
         let (mut encoder, state) = open(other(codec), &for_codec(codec, rate), &frame(0)).unwrap();
         encode(&mut encoder, false);
-        let value = state.borrow().set.get(&id).copied();
-        value
+        state.borrow().set.get(&id).copied()
     };
     let (quality, bitrate) = (Rate::Quality(80), Rate::Bitrate(1_000_000));
     assert_eq!(set(Codec::Hevc, bitrate, controls::HEVC_PROFILE), Some(0), "main");

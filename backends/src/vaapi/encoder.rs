@@ -17,6 +17,7 @@ use super::{
     jpeg::Jpeg,
     rate::{self, Steering},
     sys::{Buffer, Config, Context, Display, Failure, Surface},
+    vpx::{self, Vpx},
 };
 
 /// A profile and an entry point of the device.
@@ -44,6 +45,8 @@ pub(super) struct VaEncoder {
 /// What is encoded into.
 enum Coding {
     H264(Avc),
+    /// VP8 or VP9.
+    Vpx(Vpx),
     /// Every picture by itself.
     Jpeg(Jpeg),
 }
@@ -73,24 +76,28 @@ impl VaEncoder {
         like: &Dmabuf,
     ) -> Result<Self, Failure> {
         let Settings { width, height, codec, ref tuning, .. } = *settings;
-        let jpeg = codec == Codec::Mjpeg;
-        let scale = if jpeg { Scale::Jpeg } else { Scale::H26x };
-        let steering = Steering::new(mode, scale, tuning, width * height);
-        let mut attributes = vec![(va::VAConfigAttribRTFormat, va::VA_RT_FORMAT_YUV420)];
-        let coding = if jpeg {
-            attributes.push((va::VAConfigAttribEncPackedHeaders, va::VA_ENC_PACKED_HEADER_RAW_DATA));
-            Coding::Jpeg(Jpeg::new(width, height))
-        } else {
-            let avc = Avc::new(display, way, settings, &steering)?;
-            attributes.push((va::VAConfigAttribRateControl, rate::bit(mode)));
-            if avc.packed() != 0 {
-                attributes.push((va::VAConfigAttribEncPackedHeaders, avc.packed()));
-            }
-            Coding::H264(avc)
+        let scale = match codec {
+            Codec::Mjpeg => Scale::Jpeg,
+            Codec::Vp8 | Codec::Vp9 => Scale::Vpx,
+            _ => Scale::H26x,
         };
+        let steering = Steering::new(mode, scale, tuning, width * height);
+        let coding = match codec {
+            Codec::Mjpeg => Coding::Jpeg(Jpeg::new(width, height)),
+            Codec::Vp8 | Codec::Vp9 => Coding::Vpx(Vpx::new(display, settings)?),
+            _ => Coding::H264(Avc::new(display, way, settings, &steering)?),
+        };
+        let mut attributes = vec![(va::VAConfigAttribRTFormat, va::VA_RT_FORMAT_YUV420)];
+        if codec != Codec::Mjpeg {
+            attributes.push((va::VAConfigAttribRateControl, rate::bit(mode)));
+        }
+        if coding.packed() != 0 {
+            attributes.push((va::VAConfigAttribEncPackedHeaders, coding.packed()));
+        }
         let config = Config::new(display, way.profile, way.entrypoint, &attributes)?;
-        let (coded_width, coded_height) = (width.next_multiple_of(16), height.next_multiple_of(16));
-        let input = Input::new(display, like, (coded_width, coded_height), jpeg)?;
+        let round = |side: u32| side.next_multiple_of(vpx::block(codec));
+        let (coded_width, coded_height) = (round(width), round(height));
+        let input = Input::new(display, like, (coded_width, coded_height), Colours::of(codec))?;
         let targets: Vec<_> = coding.surfaces().iter().chain(input.target()).collect();
         let context = Context::new(config, coded_width, coded_height, &targets)?;
         // Twice what an uncompressed picture has: no stream without delay comes near.
@@ -133,14 +140,14 @@ impl VaEncoder {
         let mut told = context.tell();
         match &mut self.coding {
             Coding::H264(avc) => avc.tell(&mut told, steering, want.keyframe, coded)?,
+            Coding::Vpx(vpx) => vpx.tell(&mut told, steering, want.keyframe, coded)?,
             Coding::Jpeg(jpeg) => jpeg.tell(&mut told, steering, coded)?,
         }
         let source = match &self.input {
             Input::Direct => surface,
             Input::Convert { context, target } => {
-                let size = self.coding.size();
-                let full = matches!(self.coding, Coding::Jpeg(_));
-                convert(context, surface, want.region, self.shape.y_inverted, target, (size, full))?;
+                let to = (target, self.coding.size(), Colours::of(self.settings.codec));
+                convert(context, (surface, self.shape), want.region, to)?;
                 target
             }
         };
@@ -165,11 +172,13 @@ impl VaEncoder {
         const BROKEN: u32 = va::VA_CODED_BUF_STATUS_BAD_BITSTREAM | va::VA_CODED_BUF_STATUS_SLICE_OVERFLOW_MASK;
         let whole = status & BROKEN == 0 && !data.is_empty();
         let keyframe = is_key_frame(codec, &data);
-        if let Coding::H264(avc) = &mut self.coding {
-            avc.finished(whole, keyframe);
+        match &mut self.coding {
+            Coding::H264(avc) => avc.finished(whole, keyframe),
+            Coding::Vpx(vpx) => vpx.finished(whole, keyframe),
+            Coding::Jpeg(_) => {}
         }
         if whole {
-            self.steering.spent(data.len(), keyframe && codec == Codec::H264);
+            self.steering.spent(data.len(), keyframe && codec != Codec::Mjpeg);
         }
         Ok(whole.then_some((data, keyframe)))
     }
@@ -262,9 +271,19 @@ impl Drop for VaEncoder {
 }
 
 impl Coding {
+    /// The packed headers that will be given, as VA_ENC_PACKED_HEADER bits.
+    fn packed(&self) -> u32 {
+        match self {
+            Self::H264(avc) => avc.packed(),
+            Self::Vpx(_) => 0,
+            Self::Jpeg(_) => va::VA_ENC_PACKED_HEADER_RAW_DATA,
+        }
+    }
+
     fn surfaces(&self) -> &[Surface] {
         match self {
             Self::H264(avc) => avc.surfaces(),
+            Self::Vpx(vpx) => vpx.surfaces(),
             Self::Jpeg(_) => &[],
         }
     }
@@ -273,16 +292,21 @@ impl Coding {
     fn size(&self) -> (u32, u32) {
         match self {
             Self::H264(avc) => avc.size(),
+            Self::Vpx(vpx) => vpx.size(),
             Self::Jpeg(jpeg) => jpeg.size(),
         }
     }
 }
 
 impl Input {
-    /// `full`: the codec wants BT.601 in full range, which no NV12 frame is.
-    fn new(display: &Rc<Display>, like: &Dmabuf, (width, height): (u32, u32), full: bool) -> Result<Self, Failure> {
+    fn new(
+        display: &Rc<Display>,
+        like: &Dmabuf,
+        (width, height): (u32, u32),
+        colours: Colours,
+    ) -> Result<Self, Failure> {
         let fits = like.width() >= width && like.height() >= height && !like.shape().y_inverted;
-        if like.fourcc() == Fourcc::NV12 && fits && !full {
+        if like.fourcc() == Fourcc::NV12 && fits && colours == Colours::Bt709 {
             return Ok(Self::Direct);
         }
         let config = Config::new(display, va::VAProfileNone, va::VAEntrypointVideoProc, &[])?;
@@ -299,15 +323,43 @@ impl Input {
     }
 }
 
-/// Has the device convert a part of a frame to pictures of this size: BT.709 in limited range, or
-/// BT.601 in full range, which JPEG is.
+/// How colours become numbers in a codec's pictures.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Colours {
+    /// BT.709 in limited range, what streams say that can say it; and what NV12 frames are taken for.
+    Bt709,
+    /// BT.601 in limited range, what VP8 is.
+    Bt601,
+    /// BT.601 in full range, what JPEG is.
+    Jfif,
+}
+
+impl Colours {
+    fn of(codec: Codec) -> Self {
+        match codec {
+            Codec::Vp8 => Self::Bt601,
+            Codec::Mjpeg => Self::Jfif,
+            _ => Self::Bt709,
+        }
+    }
+
+    /// In libva's words: standard and range.
+    fn words(self) -> (va::VAProcColorStandardType, u8) {
+        let (standard, range) = match self {
+            Self::Bt709 => (va::VAProcColorStandardBT709, va::VA_SOURCE_RANGE_REDUCED),
+            Self::Bt601 => (va::VAProcColorStandardBT601, va::VA_SOURCE_RANGE_REDUCED),
+            Self::Jfif => (va::VAProcColorStandardBT601, va::VA_SOURCE_RANGE_FULL),
+        };
+        (standard, u8::try_from(range).unwrap_or(0))
+    }
+}
+
+/// Has the device convert a part of a frame to pictures of a size and colours.
 fn convert(
     context: &Context,
-    from: &Surface,
+    (from, shape): (&Surface, Shape),
     region: Rect,
-    y_inverted: bool,
-    to: &Surface,
-    ((width, height), full): ((u32, u32), bool),
+    (to, (width, height), colours): (&Surface, (u32, u32), Colours),
 ) -> Result<(), Failure> {
     let short = |n: u32| u16::try_from(n).unwrap_or(u16::MAX);
     let place = |n: u32| i16::try_from(n).unwrap_or(i16::MAX);
@@ -318,19 +370,18 @@ fn convert(
         height: short(region.height),
     };
     let all = va::VARectangle { x: 0, y: 0, width: short(width), height: short(height) };
-    let (standard, range) = if full {
-        (va::VAProcColorStandardBT601, va::VA_SOURCE_RANGE_FULL)
-    } else {
-        (va::VAProcColorStandardBT709, va::VA_SOURCE_RANGE_REDUCED)
-    };
+    let rgb = (va::VAProcColorStandardSRGB, u8::try_from(va::VA_SOURCE_RANGE_FULL).unwrap_or(0));
+    let yuv = shape.fourcc == Fourcc::NV12 || shape.fourcc == Fourcc::P010;
+    let (input, input_range) = if yuv { Colours::Bt709.words() } else { rgb };
+    let (output, output_range) = colours.words();
     let mut pipeline = va::VAProcPipelineParameterBuffer {
-        surface_color_standard: va::VAProcColorStandardSRGB,
-        output_color_standard: standard,
+        surface_color_standard: input,
+        output_color_standard: output,
         output_background_color: 0xff00_0000,
-        mirror_state: if y_inverted { va::VA_MIRROR_VERTICAL } else { va::VA_MIRROR_NONE },
+        mirror_state: if shape.y_inverted { va::VA_MIRROR_VERTICAL } else { va::VA_MIRROR_NONE },
         ..Default::default()
     };
-    pipeline.input_color_properties.color_range = u8::try_from(va::VA_SOURCE_RANGE_FULL).unwrap_or(0);
-    pipeline.output_color_properties.color_range = u8::try_from(range).unwrap_or(0);
+    pipeline.input_color_properties.color_range = input_range;
+    pipeline.output_color_properties.color_range = output_range;
     context.process(pipeline, (from, source), (to, all))
 }

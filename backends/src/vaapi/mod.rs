@@ -8,7 +8,8 @@
 //! | Intel iHD | newer devices encode H.264 only by `EncSliceLP`; its CBR and VBR need firmware (HuC), without which making a context fails | `EncSliceLP` first, then `EncSlice`; each rate control that is offered, then CQP with an own loop |
 //! | Intel i965 | wants packed SPS, PPS and slice headers, and writes none itself | all that `EncPackedHeaders` lists are given |
 //! | Mesa radeonsi | writes slice headers itself; some devices round sizes and have a smallest one | only the packed headers that are listed; the sizes are those of the cropped stream |
-//! | drivers before 2.9 | no `vaSyncBuffer` | `vaSyncSurface` of the encoder's input |
+//! | all that encode VP8 or VP9 | write the headers themselves; libva has no word for VP9's colours | the structures only, and no packed headers; VP8 in BT.601, which it is by definition, VP9 in BT.709 |
+//! | drivers, and libva before 2.9 | no `vaSyncBuffer` | `vaSyncSurface` of the encoder's input |
 //! | decode-only drivers (NVIDIA's bridge) | no encoding entry point | `probe` says so |
 //!
 //! A picture in memory is refused: an encoder for it does not open, and a frame does not get a
@@ -54,6 +55,7 @@ mod jpeg;
 mod rate;
 #[allow(unsafe_code, reason = "libva is a C library")]
 mod sys;
+mod vpx;
 
 use bindings as va;
 use encoder::{VaEncoder, Way};
@@ -61,7 +63,7 @@ use sys::{Display, Failure};
 
 const NAME: &str = "vaapi";
 
-const CODECS: [Codec; 2] = [Codec::H264, Codec::Mjpeg];
+const CODECS: [Codec; 4] = [Codec::H264, Codec::Vp9, Codec::Vp8, Codec::Mjpeg];
 
 /// JPEG has one quantiser per picture, and no attribute says so.
 const JPEG_RATE: u32 = va::VA_RC_CQP;
@@ -130,6 +132,12 @@ fn open_on(display: &Rc<Display>, want: &Settings, like: &crate::Dmabuf) -> Resu
     let what = format!("{}: {} has no entry point for it", want.codec, display.vendor());
     let mut why = BackendError::Unsupported { backend: NAME, what };
     for way in ways(display, want.codec) {
+        let (width, height) = largest(display, way);
+        if want.width > width || want.height > height {
+            let what = format!("{} of {}x{} (at most {width}x{height})", want.codec, want.width, want.height);
+            why = BackendError::Unsupported { backend: NAME, what };
+            continue;
+        }
         for mode in rate::preferred(rate_control(display, way), want.tuning.rate) {
             match VaEncoder::open(display, way, mode, want, like) {
                 Ok(encoder) => {
@@ -150,13 +158,16 @@ fn open_on(display: &Rc<Display>, want: &Settings, like: &crate::Dmabuf) -> Resu
 /// those who draw; the profile that every decoder takes first.
 fn ways(display: &Display, codec: Codec) -> Vec<Way> {
     let has = display.profiles().unwrap_or_default();
-    let (entrypoints, profiles): (&[_], &[_]) = if codec == Codec::Mjpeg {
-        (&[va::VAEntrypointEncPicture], &[va::VAProfileJPEGBaseline])
+    let profiles: &[_] = match codec {
+        Codec::Mjpeg => &[va::VAProfileJPEGBaseline],
+        Codec::Vp8 => &[va::VAProfileVP8Version0_3],
+        Codec::Vp9 => &[va::VAProfileVP9Profile0],
+        _ => &[va::VAProfileH264ConstrainedBaseline, va::VAProfileH264High],
+    };
+    let entrypoints: &[_] = if codec == Codec::Mjpeg {
+        &[va::VAEntrypointEncPicture]
     } else {
-        (
-            &[va::VAEntrypointEncSliceLP, va::VAEntrypointEncSlice],
-            &[va::VAProfileH264ConstrainedBaseline, va::VAProfileH264High],
-        )
+        &[va::VAEntrypointEncSliceLP, va::VAEntrypointEncSlice]
     };
     let all = entrypoints.iter().flat_map(|entrypoint| profiles.iter().map(move |profile| (*profile, *entrypoint)));
     let offered = |(profile, entrypoint): &(va::VAProfile, va::VAEntrypoint)| {
@@ -177,7 +188,7 @@ fn offers(path: &Path) -> Result<Vec<Offer>, Unavailable> {
     let display = connect(path)?;
     let offers: Vec<_> = CODECS.iter().filter_map(|codec| offer(&display, *codec)).collect();
     if offers.is_empty() {
-        let missing = "no entry point that encodes H.264 or JPEG".to_owned();
+        let missing = "no entry point that encodes H.264, VP9, VP8 or JPEG".to_owned();
         return Err(Unavailable::Driver { node: path.to_owned(), driver: display.vendor(), missing });
     }
     Ok(offers)
@@ -196,9 +207,9 @@ fn offer(display: &Display, codec: Codec) -> Option<Offer> {
     let mut profiles: Vec<_> = ways.iter().map(|way| profile_name(way.profile)).collect();
     profiles.sort_unstable();
     profiles.dedup();
-    let ask = |kind| display.attribute(first.profile, first.entrypoint, kind).unwrap_or(4096);
     let converts = display.entrypoints(va::VAProfileNone).is_ok_and(|e| e.contains(&va::VAEntrypointVideoProc));
-    if codec == Codec::Mjpeg && !converts {
+    if !converts && matches!(codec, Codec::Mjpeg | Codec::Vp8) {
+        // No frame has their colours.
         return None;
     }
     let entry = match first.entrypoint {
@@ -209,7 +220,7 @@ fn offer(display: &Display, codec: Codec) -> Option<Offer> {
     Some(Offer {
         codec,
         profiles,
-        max: (ask(va::VAConfigAttribMaxPictureWidth), ask(va::VAConfigAttribMaxPictureHeight)),
+        max: largest(display, first),
         formats: if converts { import::formats() } else { vec![crate::dmabuf::Fourcc::NV12] },
         modifiers: Vec::new(),
         rate_control,
@@ -217,10 +228,17 @@ fn offer(display: &Display, codec: Codec) -> Option<Offer> {
     })
 }
 
+/// The largest picture; the size that all drivers have had for long where one does not say.
+fn largest(display: &Display, way: Way) -> (u32, u32) {
+    let ask = |kind| display.attribute(way.profile, way.entrypoint, kind).unwrap_or(4096);
+    (ask(va::VAConfigAttribMaxPictureWidth), ask(va::VAConfigAttribMaxPictureHeight))
+}
+
 fn profile_name(profile: va::VAProfile) -> &'static str {
     match profile {
         va::VAProfileH264High => "high",
         va::VAProfileJPEGBaseline => "baseline",
+        va::VAProfileVP8Version0_3 | va::VAProfileVP9Profile0 => "profile-0",
         _ => "constrained-baseline",
     }
 }

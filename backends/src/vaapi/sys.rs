@@ -31,7 +31,7 @@ macro_rules! functions {
         #[allow(non_snake_case, reason = "libva's own names")]
         struct Library {
             $($name: unsafe extern "C" fn($($argument),*) -> $answer,)*
-            /// New in libva 1.9.
+            /// New in VA-API 1.9, which is libva 2.9.
             vaSyncBuffer: Option<unsafe extern "C" fn(VADisplay, VABufferID, u64) -> VAStatus>,
             _library: libloading::Library,
         }
@@ -341,6 +341,26 @@ unsafe impl Parameter for va::VAQMatrixBufferJPEG {
 // SAFETY: as above.
 unsafe impl Parameter for va::VAHuffmanTableBufferJPEGBaseline {
     const KIND: va::VABufferType = va::VAHuffmanTableBufferType;
+}
+// SAFETY: as above, of va_enc_vp8.h.
+unsafe impl Parameter for va::VAEncSequenceParameterBufferVP8 {
+    const KIND: va::VABufferType = va::VAEncSequenceParameterBufferType;
+}
+// SAFETY: as above.
+unsafe impl Parameter for va::VAEncPictureParameterBufferVP8 {
+    const KIND: va::VABufferType = va::VAEncPictureParameterBufferType;
+}
+// SAFETY: as above.
+unsafe impl Parameter for va::VAQMatrixBufferVP8 {
+    const KIND: va::VABufferType = va::VAQMatrixBufferType;
+}
+// SAFETY: as above, of va_enc_vp9.h.
+unsafe impl Parameter for va::VAEncSequenceParameterBufferVP9 {
+    const KIND: va::VABufferType = va::VAEncSequenceParameterBufferType;
+}
+// SAFETY: as above.
+unsafe impl Parameter for va::VAEncPictureParameterBufferVP9 {
+    const KIND: va::VABufferType = va::VAEncPictureParameterBufferType;
 }
 // SAFETY: a `VAEncMiscParameterBuffer` is a type and then the structure that it names.
 unsafe impl<T> Parameter for Misc<T> {

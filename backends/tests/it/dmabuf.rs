@@ -37,6 +37,15 @@ impl Origin {
         }
     }
 
+    /// Bytes of a plane, in a dmabuf of their own.
+    pub(crate) fn plane(self, bytes: &[u8], stride: u32) -> Option<Plane> {
+        let mut padded = bytes.to_vec();
+        padded.resize(bytes.len().next_multiple_of(4096), 0);
+        let fd = self.allocate(padded.len())?;
+        write(&fd, &padded);
+        Some(Plane { fd: Arc::new(fd), offset: 0, stride })
+    }
+
     /// A picture as XR24 with the given stride, whose buffer has room for `rows` rows.
     pub(crate) fn frame(self, picture: &Picture, stride: u32, rows: u32) -> Option<Frame> {
         let size = (stride as usize * rows as usize).next_multiple_of(4096);

@@ -2,7 +2,7 @@
 use std::{collections::BTreeMap, io::Write, os::fd::OwnedFd, sync::Arc, time::Duration};
 
 use sumac_backends::{
-    Dmabuf, Plane, Rect,
+    Codec, Dmabuf, Plane, Rect,
     dmabuf::{Fourcc, Shape},
 };
 
@@ -11,6 +11,7 @@ use crate::{
     check::{self, Known, Told},
     coder, jpeg,
     picture::{Nv12, Space},
+    vpx,
 };
 
 pub(crate) type Status = u32;
@@ -49,6 +50,9 @@ struct Context {
     target: u32,
     told: Told,
     told_jpeg: jpeg::Told,
+    told_vpx: vpx::Told,
+    known_vpx: vpx::Known,
+    vpx: vpx::Stream,
     pipeline: Option<Pipeline>,
     known: Known,
     /// What a decoder shows after the last picture.
@@ -82,6 +86,11 @@ pub(crate) enum Buffer {
     JpegPicture(Box<va::VAEncPictureParameterBufferJPEG>),
     JpegScan(Box<va::VAEncSliceParameterBufferJPEG>),
     Quantisers(Box<va::VAQMatrixBufferJPEG>),
+    Vp8Sequence(Box<va::VAEncSequenceParameterBufferVP8>),
+    Vp8Picture(Box<va::VAEncPictureParameterBufferVP8>),
+    Vp8Quantisers(Box<va::VAQMatrixBufferVP8>),
+    Vp9Sequence(Box<va::VAEncSequenceParameterBufferVP9>),
+    Vp9Picture(Box<va::VAEncPictureParameterBufferVP9>),
     Huffman(Box<va::VAHuffmanTableBufferJPEGBaseline>),
     Misc,
     Coded { most: usize, segment: Box<va::VACodedBufferSegment>, bytes: Vec<u8> },
@@ -195,11 +204,26 @@ impl Driver {
             return Err(va::VA_STATUS_ERROR_INVALID_CONFIG);
         };
         let profile = *profile;
+        if width > 4096 || height > 4096 {
+            return Err(va::VA_STATUS_ERROR_RESOLUTION_NOT_SUPPORTED);
+        }
         let idc = if profile == va::VAProfileH264High { 100 } else { 66 };
         let known = Known { profile: idc, size: (width, height), ..Known::default() };
         let id = self.id();
-        let (told, told_jpeg, pipeline, shown) = (Told::default(), jpeg::Told::default(), None, None);
-        self.contexts.insert(id, Context { profile, target: 0, told, told_jpeg, pipeline, known, shown });
+        let codec = if profile == va::VAProfileVP8Version0_3 { Codec::Vp8 } else { Codec::Vp9 };
+        let context = Context {
+            profile,
+            target: 0,
+            told: Told::default(),
+            told_jpeg: jpeg::Told::default(),
+            told_vpx: vpx::Told::default(),
+            known_vpx: vpx::Known { size: (width, height), ..vpx::Known::default() },
+            vpx: vpx::Stream::new(codec),
+            pipeline: None,
+            known,
+            shown: None,
+        };
+        self.contexts.insert(id, context);
         Ok(id)
     }
 
@@ -236,7 +260,7 @@ impl Driver {
         }
         let Some(context) = self.contexts.get_mut(&context) else { return va::VA_STATUS_ERROR_INVALID_CONTEXT };
         (context.target, context.told, context.pipeline) = (target, Told::default(), None);
-        context.told_jpeg = jpeg::Told::default();
+        (context.told_jpeg, context.told_vpx) = (jpeg::Told::default(), vpx::Told::default());
         va::VA_STATUS_SUCCESS
     }
 
@@ -256,6 +280,11 @@ impl Driver {
             Some(Buffer::JpegPicture(pic)) => context.told_jpeg.pic = Some(**pic),
             Some(Buffer::JpegScan(scan)) => context.told_jpeg.scan = Some(**scan),
             Some(Buffer::Quantisers(tables)) => context.told_jpeg.quantisers = Some(**tables),
+            Some(Buffer::Vp8Sequence(seq)) => context.told_vpx.vp8_sequence = Some(**seq),
+            Some(Buffer::Vp8Picture(pic)) => context.told_vpx.vp8_picture = Some(**pic),
+            Some(Buffer::Vp8Quantisers(quantisers)) => context.told_vpx.vp8_quantisers = Some(**quantisers),
+            Some(Buffer::Vp9Sequence(seq)) => context.told_vpx.vp9_sequence = Some(**seq),
+            Some(Buffer::Vp9Picture(pic)) => context.told_vpx.vp9_picture = Some(**pic),
             Some(Buffer::Huffman(tables)) => context.told_jpeg.huffman = Some(**tables),
             Some(Buffer::Misc) => {}
             Some(Buffer::Coded { .. }) | None => return self.complain("a buffer is rendered that is no parameter"),
@@ -282,8 +311,10 @@ impl Driver {
 
     /// The same bytes for every picture.
     fn answer(&mut self, context: &Context) {
-        let Context { told, told_jpeg, .. } = context;
+        let Context { told, told_jpeg, told_vpx, .. } = context;
         let coded = told.pic.map(|pic| pic.coded_buf).or(told_jpeg.pic.map(|pic| pic.coded_buf));
+        let coded = coded.or(told_vpx.vp8_picture.map(|pic| pic.coded_buf));
+        let coded = coded.or(told_vpx.vp9_picture.map(|pic| pic.coded_buf));
         if let Some(Buffer::Coded { segment, bytes, .. }) = coded.and_then(|coded| self.buffers.get_mut(&coded)) {
             let idr = told.pic.is_some_and(|pic| crate::entry::pic_fields(&pic) & 1 == 1);
             bytes.clear();
@@ -298,9 +329,10 @@ impl Driver {
         let Some(Pipeline { surface, from, to, mirrored, standards, ranges }) = context.pipeline else {
             return Err("no pipeline".into());
         };
-        let space = match (standards.1, ranges) {
-            (va::VAProcColorStandardBT709, (2, 1)) => Space::Bt709Limited,
-            (va::VAProcColorStandardBT601, (2, 2)) => Space::Bt601Full,
+        let space = match (standards.1, ranges.1) {
+            (va::VAProcColorStandardBT709, 1) => Space::Bt709Limited,
+            (va::VAProcColorStandardBT601, 1) => Space::Bt601Limited,
+            (va::VAProcColorStandardBT601, 2) => Space::Bt601Full,
             _ => return Err(format!("colour standards {standards:?}, ranges {ranges:?}")),
         };
         if (to.x, to.y) != (0, 0) {
@@ -310,8 +342,21 @@ impl Driver {
             return Err("the source is no import".into());
         };
         let mut pixels = Vec::new();
-        dmabuf.read_back(from, &mut pixels).map_err(|e| e.to_string())?;
-        self.pixel_bytes += pixels.len() as u64;
+        match (dmabuf.fourcc() == Fourcc::NV12, standards.0, ranges.0) {
+            (true, va::VAProcColorStandardBT709, 1) => {
+                let whole = load(dmabuf, (dmabuf.width(), dmabuf.height()))?;
+                self.pixel_bytes += (whole.luma.len() + whole.chroma.len()) as u64;
+                let bgrx = whole.to_bgrx(whole.width, whole.height, Space::Bt709Limited);
+                let (stride, left, row) = (whole.width * 4, from.x as usize * 4, from.width as usize * 4);
+                let rows = bgrx.chunks(stride).skip(from.y as usize).take(from.height as usize);
+                rows.for_each(|line| pixels.extend_from_slice(&line[left..left + row]));
+            }
+            (false, va::VAProcColorStandardSRGB, 2) => {
+                dmabuf.read_back(from, &mut pixels).map_err(|e| e.to_string())?;
+                self.pixel_bytes += pixels.len() as u64;
+            }
+            _ => return Err(format!("colour standard {}, range {} of {dmabuf:?}", standards.0, ranges.0)),
+        }
         let size = |r: Rect| (r.width as usize, r.height as usize);
         let Some(Surface::Own(target)) = self.surfaces.get_mut(&context.target) else {
             return Err("the target is an import".into());
@@ -326,14 +371,28 @@ impl Driver {
         if self.switches.slow {
             std::thread::sleep(Duration::from_millis(5));
         }
-        let Some(Surface::Own(picture)) = self.surfaces.get(&context.target) else {
-            return Err("the source is not NV12 of the driver's".into());
+        let loaded;
+        let picture = match self.surfaces.get(&context.target) {
+            Some(Surface::Own(picture)) => picture,
+            Some(Surface::Imported(dmabuf)) if dmabuf.fourcc() == Fourcc::NV12 => {
+                loaded = load(dmabuf, context.known.size)?;
+                self.pixel_bytes += (loaded.luma.len() + loaded.chroma.len()) as u64;
+                &loaded
+            }
+            _ => return Err("the source is not NV12".into()),
         };
         let (coded, stream) = if context.profile == va::VAProfileJPEGBaseline {
             if let Some((_, _, bytes)) = context.told.packed.first() {
                 context.told_jpeg.header.clone_from(bytes);
             }
             jpeg::encode(&context.told_jpeg, context.known.size, picture)?
+        } else if matches!(context.profile, va::VAProfileVP8Version0_3 | va::VAProfileVP9Profile0) {
+            let check = if context.profile == va::VAProfileVP9Profile0 { vpx::vp9 } else { vpx::vp8 };
+            let verdict = check(&mut context.known_vpx, &context.told_vpx)?;
+            if !self.surfaces.contains_key(&verdict.reconstructed) {
+                return Err("reconstructed_frame is no surface".into());
+            }
+            (verdict.coded, context.vpx.encode(verdict, picture)?)
         } else {
             let verdict = check::picture(&mut context.known, &context.told)?;
             if !self.surfaces.contains_key(&verdict.reconstructed) {
@@ -359,4 +418,28 @@ impl Driver {
         segment.buf = bytes.as_mut_ptr().cast();
         Ok(())
     }
+}
+
+/// The top left of an NV12 picture out of its dmabufs, without padding: planes are read as if each
+/// were a picture of 4 bytes per pixel.
+fn load(dmabuf: &Dmabuf, (width, height): (u32, u32)) -> Result<Nv12, String> {
+    if width > dmabuf.width() || height > dmabuf.height() {
+        return Err(format!("{width}x{height} of {dmabuf:?}"));
+    }
+    let width = width as usize;
+    let mut picture = Nv12::new(width, height as usize);
+    for (n, plane) in dmabuf.planes().iter().enumerate() {
+        let rows = if n == 0 { dmabuf.height() } else { dmabuf.height() / 2 };
+        let fourcc = Fourcc::XRGB8888;
+        let shape = Shape { width: plane.stride / 4, height: rows, fourcc, ..dmabuf.shape() };
+        let whole = Rect { x: 0, y: 0, width: shape.width, height: rows };
+        let mut bytes = Vec::new();
+        let read = Dmabuf::new(shape, std::slice::from_ref(plane)).and_then(|d| d.read_back(whole, &mut bytes));
+        read.map_err(|e| e.to_string())?;
+        let to = if n == 0 { &mut picture.luma } else { &mut picture.chroma };
+        for (to, from) in to.chunks_mut(width).zip(bytes.chunks(plane.stride as usize)) {
+            to.copy_from_slice(&from[..width]);
+        }
+    }
+    Ok(picture)
 }

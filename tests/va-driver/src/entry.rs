@@ -31,6 +31,26 @@ pub(crate) fn seq_fields(seq: &va::VAEncSequenceParameterBufferH264) -> u32 {
     unsafe { seq.seq_fields.value }
 }
 
+/// `ref_flags` and `pic_flags` as numbers.
+pub(crate) fn vp8_flags(pic: &va::VAEncPictureParameterBufferVP8) -> (u32, u32) {
+    unsafe { (pic.ref_flags.value, pic.pic_flags.value) }
+}
+
+/// `ref_flags` and `pic_flags` as numbers.
+pub(crate) fn vp9_flags(pic: &va::VAEncPictureParameterBufferVP9) -> (u32, u32) {
+    unsafe { (pic.ref_flags.value, pic.pic_flags.value) }
+}
+
+#[cfg(test)]
+pub(crate) fn set_vp8_flags(pic: &mut va::VAEncPictureParameterBufferVP8, references: u32, flags: u32) {
+    (pic.ref_flags.value, pic.pic_flags.value) = (references, flags);
+}
+
+#[cfg(test)]
+pub(crate) fn set_vp9_flags(pic: &mut va::VAEncPictureParameterBufferVP9, references: u32, flags: u32) {
+    (pic.ref_flags.value, pic.pic_flags.value) = (references, flags);
+}
+
 /// `pic_flags` of a JPEG as a number.
 pub(crate) fn jpeg_flags(pic: &va::VAEncPictureParameterBufferJPEG) -> u32 {
     unsafe { pic.pic_flags.value }
@@ -142,7 +162,13 @@ unsafe fn write_list<T: Copy>(list: &[T], to: *mut T, count: *mut c_int) -> VASt
 }
 
 unsafe extern "C" fn profiles(ctx: Ctx, list: *mut va::VAProfile, count: *mut c_int) -> VAStatus {
-    let mut all = vec![va::VAProfileH264ConstrainedBaseline, va::VAProfileH264High, va::VAProfileJPEGBaseline];
+    let mut all = vec![
+        va::VAProfileH264ConstrainedBaseline,
+        va::VAProfileH264High,
+        va::VAProfileVP8Version0_3,
+        va::VAProfileVP9Profile0,
+        va::VAProfileJPEGBaseline,
+    ];
     if !unsafe { driver(ctx) }.switches.no_vpp {
         all.push(va::VAProfileNone);
     }
@@ -306,6 +332,27 @@ unsafe extern "C" fn destroy_context(ctx: Ctx, id: va::VAContextID) -> VAStatus 
     status(unsafe { driver(ctx) }.destroy_context(id))
 }
 
+/// Buffers of one type are told apart by their sizes.
+const _: () = {
+    let pictures = [
+        size_of::<va::VAEncPictureParameterBufferH264>(),
+        size_of::<va::VAEncPictureParameterBufferJPEG>(),
+        size_of::<va::VAEncPictureParameterBufferVP8>(),
+        size_of::<va::VAEncPictureParameterBufferVP9>(),
+    ];
+    let mut n = 0;
+    while n < pictures.len() {
+        let mut m = 0;
+        while m < n {
+            assert!(pictures[n] != pictures[m]);
+            m += 1;
+        }
+        n += 1;
+    }
+    assert!(size_of::<va::VAEncSequenceParameterBufferVP8>() != size_of::<va::VAEncSequenceParameterBufferVP9>());
+    assert!(size_of::<va::VAQMatrixBufferVP8>() != size_of::<va::VAQMatrixBufferJPEG>());
+};
+
 unsafe extern "C" fn create_buffer(
     ctx: Ctx,
     _: va::VAContextID,
@@ -332,6 +379,21 @@ unsafe extern "C" fn create_buffer(
         }
         va::VAEncSliceParameterBufferType if whole(size_of::<va::VAEncSliceParameterBufferJPEG>()) => {
             Buffer::JpegScan(Box::new(unsafe { *data.cast() }))
+        }
+        va::VAEncSequenceParameterBufferType if whole(size_of::<va::VAEncSequenceParameterBufferVP8>()) => {
+            Buffer::Vp8Sequence(Box::new(unsafe { *data.cast() }))
+        }
+        va::VAEncPictureParameterBufferType if whole(size_of::<va::VAEncPictureParameterBufferVP8>()) => {
+            Buffer::Vp8Picture(Box::new(unsafe { *data.cast() }))
+        }
+        va::VAQMatrixBufferType if whole(size_of::<va::VAQMatrixBufferVP8>()) => {
+            Buffer::Vp8Quantisers(Box::new(unsafe { *data.cast() }))
+        }
+        va::VAEncSequenceParameterBufferType if whole(size_of::<va::VAEncSequenceParameterBufferVP9>()) => {
+            Buffer::Vp9Sequence(Box::new(unsafe { *data.cast() }))
+        }
+        va::VAEncPictureParameterBufferType if whole(size_of::<va::VAEncPictureParameterBufferVP9>()) => {
+            Buffer::Vp9Picture(Box::new(unsafe { *data.cast() }))
         }
         va::VAQMatrixBufferType if whole(size_of::<va::VAQMatrixBufferJPEG>()) => {
             Buffer::Quantisers(Box::new(unsafe { *data.cast() }))

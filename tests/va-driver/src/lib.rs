@@ -4,7 +4,7 @@
 //! It imports dmabufs for real, converts them by its own arithmetic, checks every structure and
 //! every packed header against H.264's rules and against each other, and codes what it was given:
 //! the headers as they came, and all macroblocks as I_PCM, which any decoder shows without loss.
-//! JPEG is coded by the tables that came with it.
+//! JPEG is coded by the tables that came with it; VP8 and VP9 by the software encoder, which is libvpx.
 //!
 //! `SUMAC_VA` holds its switches, separated by commas: `no-lp`, `no-vpp`, `cqp` (no rate control of
 //! its own), `no-sync-buffer`, `slow` (5 ms per picture), `fail=N` (picture N, from 0, fails), `null` (reads and
@@ -41,3 +41,4 @@ mod entry;
 pub mod headers;
 pub mod jpeg;
 mod picture;
+pub mod vpx;
