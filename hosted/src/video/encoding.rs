@@ -37,6 +37,7 @@ pub(super) struct Job {
     pub(super) keyframe: bool,
     /// Comes back in the packet.
     pub(super) tag: u64,
+    pub(super) tuning: Tuning,
 }
 
 /// What came of a job.
@@ -52,7 +53,6 @@ pub(super) enum Outcome {
 /// An encoder of one codec. Like the encoder, it stays on one thread.
 pub(super) struct Encoding {
     codec: Codec,
-    tuning: Tuning,
     candidates: Vec<Candidate>,
     /// How often each was lost.
     losses: Vec<u8>,
@@ -63,6 +63,7 @@ struct Running {
     /// Which candidate it is.
     at: usize,
     encoder: Box<dyn Encoder>,
+    tuning: Tuning,
     /// Of the dmabufs that it was opened for; `None` for pictures in memory.
     shape: Option<Shape>,
     /// Pictures that it has and did not complete.
@@ -72,9 +73,9 @@ struct Running {
 
 impl Encoding {
     /// Nothing is opened before the first picture.
-    pub(super) fn new(codec: Codec, tuning: Tuning, candidates: Vec<Candidate>) -> Self {
+    pub(super) fn new(codec: Codec, candidates: Vec<Candidate>) -> Self {
         let losses = vec![0; candidates.len()];
-        Self { codec, tuning, candidates, losses, running: None }
+        Self { codec, candidates, losses, running: None }
     }
 
     /// Encodes one picture and waits for it. No handle to the frame is left, unless the encoder
@@ -142,11 +143,11 @@ impl Encoding {
             width: job.region.width,
             height: job.region.height,
             chroma: Chroma::Yuv420,
-            tuning: self.tuning,
+            tuning: job.tuning,
             device: candidate.device.clone(),
         };
         let encoder = candidate.backend.open(&settings, &job.frame).map_err(|error| error.to_string())?;
-        let mut running = Running { at, encoder, shape: shape(&job.frame), open: 0, coded: 0 };
+        let mut running = Running { at, encoder, tuning: job.tuning, shape: shape(&job.frame), open: 0, coded: 0 };
         match running.submit(job) {
             Ok(()) => Ok(running),
             Err(refusal) => {
@@ -182,7 +183,14 @@ impl Drop for Encoding {
 
 impl Running {
     fn submit(&mut self, job: &Job) -> Result<(), Refusal> {
-        let Job { region, keyframe, tag, .. } = *job;
+        let Job { region, keyframe, tag, tuning, .. } = *job;
+        if self.tuning != tuning {
+            self.tuning = tuning;
+            // The old tuning stays when this one is impossible.
+            if let Err(error) = self.encoder.retune(&tuning) {
+                tracing::debug!(%error, "an encoder is not tuned anew");
+            }
+        }
         let request = EncodeRequest { region, damage: region, keyframe, tag };
         self.encoder.submit(job.frame.clone(), request).map_err(|refused| refused.why)?;
         self.open += 1;
@@ -290,13 +298,14 @@ mod tests {
             let words = sumac_backends::Backend::name(*backend).to_owned();
             Candidate { backend: *backend, device: None, words }
         };
-        Encoding::new(Codec::H264, Tuning::default(), backends.iter().map(candidate).collect())
+        Encoding::new(Codec::H264, backends.iter().map(candidate).collect())
     }
 
     /// Encodes and tells whether the packet stands alone, `None` when there is none. The frame must
     /// be gone when that is known.
     fn encode(encoding: &mut Encoding, frames: &Frames, frame: Frame) -> Result<Option<bool>, String> {
-        let outcome = encoding.encode(Job { frame, region: REGION, keyframe: false, tag: 7 });
+        let outcome =
+            encoding.encode(Job { frame, region: REGION, keyframe: false, tag: 7, tuning: Tuning::default() });
         assert!(frames.all_released(), "a frame is still held");
         match outcome {
             Outcome::Packet(packet) => {
@@ -360,13 +369,25 @@ mod tests {
         let only = Double::new("only").leak();
         let mut encoding = encoding(&[only]);
         for (region, opened) in [(REGION, 1), (Rect { width: 8, ..REGION }, 2), (Rect { width: 8, ..REGION }, 2)] {
-            let outcome = encoding.encode(Job { frame: frames.memory(), region, keyframe: false, tag: 0 });
+            let outcome = encoding.encode(Job {
+                frame: frames.memory(),
+                region,
+                keyframe: false,
+                tag: 0,
+                tuning: Tuning::default(),
+            });
             let Outcome::Packet(packet) = outcome else { panic!("no packet") };
             assert_eq!((packet.width, only.opened()), (region.width, opened));
             assert!(frames.all_released());
         }
         let outside = Rect { width: 17, ..REGION };
-        let outcome = encoding.encode(Job { frame: frames.memory(), region: outside, keyframe: false, tag: 0 });
+        let outcome = encoding.encode(Job {
+            frame: frames.memory(),
+            region: outside,
+            keyframe: false,
+            tag: 0,
+            tuning: Tuning::default(),
+        });
         assert!(matches!(outcome, Outcome::Failed(why) if why.contains("not inside")));
         assert!(frames.all_released());
     }
@@ -425,9 +446,17 @@ mod tests {
         let mut frames = Frames::default();
         let never = rustix::event::eventfd(0, rustix::event::EventfdFlags::CLOEXEC).unwrap();
         let encoder = Box::new(Behind { never, held: Vec::new() });
-        let mut running = Running { at: 0, encoder, shape: None, open: 0, coded: 0 };
+        let mut running = Running { at: 0, encoder, tuning: Tuning::default(), shape: None, open: 0, coded: 0 };
         for released in 0..3 {
-            running.submit(&Job { frame: frames.memory(), region: REGION, keyframe: false, tag: 1 }).unwrap();
+            running
+                .submit(&Job {
+                    frame: frames.memory(),
+                    region: REGION,
+                    keyframe: false,
+                    tag: 1,
+                    tuning: Tuning::default(),
+                })
+                .unwrap();
             assert!(matches!(running.complete(), Ok(Outcome::Skipped)), "it is not stuck");
             assert_eq!((running.open, frames.released.load(Ordering::Relaxed)), (1, released));
         }
@@ -438,7 +467,7 @@ mod tests {
         let mut frames = Frames::default();
         let only = Double::new("only").leak();
         let mut encoding = encoding(&[only]);
-        let job = Job { frame: frames.memory(), region: REGION, keyframe: false, tag: 1 };
+        let job = Job { frame: frames.memory(), region: REGION, keyframe: false, tag: 1, tuning: Tuning::default() };
         encoding.submit(&job).unwrap();
         drop(job);
         assert!(!frames.all_released());

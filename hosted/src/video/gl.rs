@@ -46,13 +46,14 @@ mod tests {
     use sumac_backends::{Codec, Layout};
 
     use super::super::double::Double;
-    use super::super::{Bell, Encoders, Next};
+    use super::super::{Asker, Bell, Encoders, Next};
     use super::*;
     use crate::config::Config;
     use crate::plan::Region;
     use crate::scene::testing::{Done, dmabuf};
 
     const SIZE: Size = Size { width: 64, height: 64 };
+    const ASKER: Asker = Asker { id: 1, allowance: None };
 
     /// A hub in GL, and its stream.
     fn in_gl() -> (Hub, StreamInfo) {
@@ -78,12 +79,12 @@ mod tests {
         assert_eq!(hub.version(info.key), 0, "a scanout is shown from its first draw on");
         hub.on_draw(&done.frame(&scanout));
         assert_eq!((done.count(), hub.version(info.key)), (1, 1));
-        hub.request(info.key, Codec::H264, 0, false);
+        hub.request(ASKER, info.key, Codec::H264, 0, false);
         encoded(&hub).await;
         assert!(matches!(hub.after(info.key, Codec::H264, 0, 0), Next::Packet(packet) if packet.keyframe));
         hub.on_draw(&done.frame(&scanout));
         assert_eq!(done.count(), 1, "a viewer is about to ask");
-        hub.request(info.key, Codec::H264, 0, false);
+        hub.request(ASKER, info.key, Codec::H264, 0, false);
         encoded(&hub).await;
         assert_eq!(done.count(), 2);
     }
@@ -92,7 +93,7 @@ mod tests {
     async fn draws_end_with_the_scanout() {
         let (hub, info) = in_gl();
         let (scanout, done) = (dmabuf(SIZE), Done::default());
-        hub.request(info.key, Codec::H264, 0, false);
+        hub.request(ASKER, info.key, Codec::H264, 0, false);
         for number in 1..=2 {
             hub.on_draw(&done.frame(&scanout));
             assert_eq!(done.count(), number - 1);

@@ -17,6 +17,7 @@ mod double;
 mod encoders;
 mod encoding;
 mod gl;
+mod steer;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -31,6 +32,7 @@ use tokio::time::Instant;
 
 pub(crate) use chain::Next;
 pub(crate) use encoders::Encoders;
+pub(crate) use steer::Asker;
 pub(crate) use stream::RUNGS;
 use stream::Stream;
 pub(crate) use worker::Bell;
@@ -48,6 +50,7 @@ pub(crate) struct Hub {
     encoders: Rc<Encoders>,
     epoch: Instant,
     next_key: Cell<u64>,
+    next_viewer: Cell<u64>,
     /// The display is in GL.
     gl: Cell<bool>,
     bell: Bell,
@@ -89,9 +92,15 @@ impl Hub {
             encoders,
             epoch,
             next_key: Cell::new(1),
+            next_viewer: Cell::new(1),
             gl: Cell::default(),
             bell,
         }
+    }
+
+    /// An id for a new viewer.
+    pub(crate) fn viewer(&self) -> u64 {
+        self.next_viewer.replace(self.next_viewer.get() + 1)
     }
 
     /// Codecs that can be encoded here, the most wanted first.
@@ -181,10 +190,10 @@ impl Hub {
 
     /// A viewer has room for the stream's newest picture; with `keyframe` it needs one that stands
     /// alone.
-    pub(crate) fn request(&self, key: u64, codec: Codec, rung: u8, keyframe: bool) {
+    pub(crate) fn request(&self, asker: Asker, key: u64, codec: Codec, rung: u8, keyframe: bool) {
         let mut streams = self.streams.borrow_mut();
         if let Some(stream) = streams.iter_mut().find(|s| s.info.key == key) {
-            stream.request(codec, rung, keyframe, &self.encoders, &self.bell);
+            stream.request(asker, (codec, rung), keyframe, &self.encoders, &self.bell);
         }
     }
 

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use super::chain::{Chain, Next};
 use super::encoders::Encoders;
 use super::encoding::{Job, Outcome};
+use super::steer::{Asker, Steer};
 use super::worker::{Bell, Worker};
 use super::{StreamInfo, StreamPacket};
 use crate::source::{Rect, Size};
@@ -24,6 +25,10 @@ pub(crate) const RUNGS: u8 = 3;
 const SKIPPED_AGAIN: Duration = Duration::from_millis(100);
 /// How long a draw waits for encoders to read it: longer than they take, unless no viewer has room.
 const DRAW_WAITS: Duration = Duration::from_millis(100);
+/// The time between pictures before it is known, and its bounds.
+const INTERVAL: Duration = Duration::from_millis(33);
+const INTERVAL_LEAST: Duration = Duration::from_millis(8);
+const INTERVAL_MOST: Duration = Duration::from_millis(250);
 /// A rung that nobody asked for so long is not waited for.
 const DESERTED: Duration = Duration::from_millis(500);
 
@@ -35,6 +40,9 @@ pub(super) struct Stream {
     frame: Option<Frame>,
     /// The same with the draw's completion, until encoders have read it, and until when.
     draw: Option<(Frame, Instant)>,
+    /// When it changed last, and the time between changes, on average.
+    shown: Option<Instant>,
+    interval: Duration,
     rungs: Vec<Rung>,
 }
 
@@ -45,6 +53,7 @@ struct Rung {
     /// `None` when nobody encodes this any more.
     worker: Option<Worker>,
     chain: Chain,
+    steer: Steer,
     /// Somebody has room for the newest picture.
     wanted: bool,
     key_wanted: bool,
@@ -56,26 +65,29 @@ struct Rung {
     asked: Instant,
 }
 
-/// The least time between two pictures of a rung, and their quality: the lower ones are for links
-/// that do not carry all.
-const PACES: [(Duration, Tuning); RUNGS as usize] = [
-    (Duration::ZERO, tuning(90, 30)),
-    (Duration::from_millis(66), tuning(80, 15)),
-    (Duration::from_millis(125), tuning(60, 8)),
-];
-
-const fn tuning(quality: u8, fps: u32) -> Tuning {
-    Tuning { rate: Rate::Quality(quality), fps }
+/// What a rung is like when no link is the limit; the lower ones are for links that do not carry all.
+#[derive(Clone, Copy)]
+struct Pace {
+    /// The least time between two pictures.
+    least: Duration,
+    quality: u8,
+    fps: u32,
 }
 
-fn pace(level: u8) -> (Duration, Tuning) {
+const PACES: [Pace; RUNGS as usize] = [
+    Pace { least: Duration::ZERO, quality: 90, fps: 30 },
+    Pace { least: Duration::from_millis(66), quality: 80, fps: 15 },
+    Pace { least: Duration::from_millis(125), quality: 60, fps: 8 },
+];
+
+fn pace(level: u8) -> Pace {
     let [.., lowest] = PACES;
     PACES.get(usize::from(level)).copied().unwrap_or(lowest)
 }
 
 impl Stream {
     pub(super) fn new(info: StreamInfo) -> Self {
-        Self { info, version: 0, frame: None, draw: None, rungs: Vec::new() }
+        Self { info, version: 0, frame: None, draw: None, shown: None, interval: INTERVAL, rungs: Vec::new() }
     }
 
     /// Whether it has a picture.
@@ -100,6 +112,10 @@ impl Stream {
     /// only as long as encoders are about to read it.
     pub(super) fn show(&mut self, frame: &Frame, now: Instant) {
         self.version += 1;
+        if let Some(before) = self.shown.replace(now) {
+            let gap = now.saturating_duration_since(before).clamp(INTERVAL_LEAST, INTERVAL_MOST);
+            self.interval = (self.interval * 7 + gap) / 8;
+        }
         self.draw = None;
         match frame.dmabuf() {
             None => self.frame = Some(frame.clone()),
@@ -123,12 +139,19 @@ impl Stream {
     }
 
     /// Somebody has room for the newest picture; with `keyframe` it needs one that stands alone.
-    pub(super) fn request(&mut self, codec: Codec, level: u8, keyframe: bool, encoders: &Encoders, bell: &Bell) {
+    pub(super) fn request(
+        &mut self,
+        asker: Asker,
+        (codec, level): (Codec, u8),
+        keyframe: bool,
+        encoders: &Encoders,
+        bell: &Bell,
+    ) {
         let now = Instant::now();
         if self.rung(codec, level).is_none() {
             let Rect { width, height, .. } = self.info.rect;
             let candidates = encoders.candidates(codec, (width, height));
-            let worker = Worker::start(codec, pace(level).1, candidates, bell.clone());
+            let worker = Worker::start(codec, candidates, bell.clone());
             if let Err(error) = &worker {
                 tracing::error!(%error, "cannot start an encoder thread");
             }
@@ -136,6 +159,7 @@ impl Stream {
         }
         if let Some(rung) = self.rungs.iter_mut().find(|rung| rung.is(codec, level)) {
             rung.asked = now;
+            rung.steer.asked(asker, now);
             rung.key_wanted |= keyframe;
             // Who asks while a picture is under way asks again when it has that.
             rung.wanted |= rung.worker.as_ref().is_some_and(|worker| !worker.is_busy());
@@ -146,7 +170,8 @@ impl Stream {
     /// Takes what encoders made; answers whether there was anything.
     pub(super) fn collect(&mut self) -> bool {
         let now = Instant::now();
-        let taken = self.rungs.iter_mut().filter_map(|rung| rung.collect(now)).count();
+        let interval = self.interval;
+        let taken = self.rungs.iter_mut().filter_map(|rung| rung.collect(interval, now)).count();
         self.encode(now);
         taken > 0
     }
@@ -154,12 +179,13 @@ impl Stream {
     /// Hands the newest picture to the encoders for which the time has come, and lets go of a draw
     /// that nobody is about to read.
     pub(super) fn encode(&mut self, now: Instant) {
-        let Self { info, version, frame, draw, rungs } = self;
+        let Self { info, version, frame, draw, rungs, .. } = self;
         let Rect { x, y, width, height } = info.rect;
         let region = FrameRect { x, y, width, height };
         if let Some(frame) = draw.as_ref().map(|(frame, _)| frame).or(frame.as_ref()) {
             for rung in rungs.iter_mut().filter(|rung| rung.wants(*version) && rung.due <= now) {
-                let job = Job { frame: frame.clone(), region, keyframe: rung.key_wanted, tag: *version };
+                let (keyframe, tuning) = (rung.key_wanted, rung.tuning());
+                let job = Job { frame: frame.clone(), region, keyframe, tag: *version, tuning };
                 rung.submit(job, now);
             }
         }
@@ -180,8 +206,8 @@ impl Stream {
 
 impl Rung {
     fn new(codec: Codec, level: u8, worker: Option<Worker>, now: Instant) -> Self {
-        let chain = Chain::default();
-        Self { codec, level, worker, chain, wanted: false, key_wanted: false, begun: 0, due: now, asked: now }
+        let (chain, steer) = (Chain::default(), Steer::new(pace(level).quality));
+        Self { codec, level, worker, chain, steer, wanted: false, key_wanted: false, begun: 0, due: now, asked: now }
     }
 
     fn is(&self, codec: Codec, level: u8) -> bool {
@@ -206,13 +232,24 @@ impl Rung {
         let version = job.tag;
         if self.worker.as_mut().is_some_and(|worker| worker.submit(job)) {
             (self.wanted, self.key_wanted, self.begun) = (false, false, version);
-            self.due = now + pace(self.level).0;
+            self.due = now + pace(self.level).least;
         }
     }
 
-    fn collect(&mut self, now: Instant) -> Option<()> {
+    /// How the next picture is to be encoded.
+    fn tuning(&self) -> Tuning {
+        Tuning { rate: Rate::Quality(self.steer.quality()), fps: pace(self.level).fps }
+    }
+
+    fn collect(&mut self, interval: Duration, now: Instant) -> Option<()> {
         match self.worker.as_mut()?.take()? {
-            Outcome::Packet(packet) => self.chain.push(stream_packet(packet)),
+            Outcome::Packet(packet) => {
+                // A key frame among others is no measure of them.
+                if self.codec == Codec::Mjpeg || !packet.keyframe {
+                    self.steer.encoded(packet.data.len(), interval.max(pace(self.level).least));
+                }
+                self.chain.push(stream_packet(packet));
+            }
             Outcome::Skipped => {
                 self.wanted = true;
                 self.due = now + SKIPPED_AGAIN;

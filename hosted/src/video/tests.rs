@@ -11,6 +11,7 @@ use super::double::{Double, Takes, lost_after};
 use super::*;
 
 const SIZE: Size = Size { width: 320, height: 240 };
+const ASKER: Asker = Asker { id: 1, allowance: None };
 
 fn hub(codecs: &str, backends: &[&'static dyn Backend]) -> Hub {
     let mut config = Config { size: SIZE, streaming_video: StreamingVideo::All, ..Config::default() };
@@ -85,17 +86,17 @@ async fn what_moves_is_encoded_when_asked_for_and_only_then() {
     let hub = hub("mjpeg", registry::backends());
     let key = moving(&hub).await;
     assert!(matches!(hub.after(key, Codec::Mjpeg, 0, 0), Next::UpToDate), "nobody asked");
-    hub.request(key, Codec::Mjpeg, 0, false);
+    hub.request(ASKER, key, Codec::Mjpeg, 0, false);
     encoded(&hub).await;
     let Next::Packet(first) = hub.after(key, Codec::Mjpeg, 0, 0) else { panic!("no packet") };
     assert_eq!((first.number, first.version, first.keyframe), (1, hub.version(key), true));
     assert_eq!((&first.data[..2], &first.data[first.data.len() - 2..]), (&[0xff, 0xd8][..], &[0xff, 0xd9][..]));
 
-    hub.request(key, Codec::Mjpeg, 0, false);
+    hub.request(ASKER, key, Codec::Mjpeg, 0, false);
     assert!(!hub.collect(), "the newest picture is encoded already");
     show(&hub, &frame(99));
     assert!(hub.version(key) > first.version);
-    hub.request(key, Codec::Mjpeg, 0, false);
+    hub.request(ASKER, key, Codec::Mjpeg, 0, false);
     encoded(&hub).await;
     assert!(matches!(hub.after(key, Codec::Mjpeg, 0, 1), Next::Packet(packet) if packet.number == 2));
 }
@@ -106,14 +107,14 @@ async fn a_late_viewer_gets_a_key_frame_at_once_also_while_nothing_moves() {
     let key = moving(&hub).await;
     for number in 0..20 {
         show(&hub, &frame(number));
-        hub.request(key, Codec::H264, 0, false);
+        hub.request(ASKER, key, Codec::H264, 0, false);
         encoded(&hub).await;
         assert_eq!(after(&hub, key, 0, u64::from(number)), Some((u64::from(number) + 1, number == 0)));
     }
     for newcomer in 21..24 {
         let version = hub.version(key);
         assert!(matches!(hub.after(key, Codec::H264, 0, 0), Next::Missed) || newcomer > 21);
-        hub.request(key, Codec::H264, 0, true);
+        hub.request(ASKER, key, Codec::H264, 0, true);
         encoded(&hub).await;
         assert_eq!(after(&hub, key, 0, 0), Some((newcomer, true)), "the same picture again");
         assert_eq!(hub.version(key), version);
@@ -127,7 +128,7 @@ async fn who_falls_behind_gets_an_encoder_of_its_own_at_its_own_pace() {
     let key = moving(&hub).await;
     let next = async |rung, number| {
         show(&hub, &frame(number));
-        hub.request(key, Codec::H264, rung, false);
+        hub.request(ASKER, key, Codec::H264, rung, false);
         encoded(&hub).await;
     };
     for number in 0..20 {
@@ -141,7 +142,7 @@ async fn who_falls_behind_gets_an_encoder_of_its_own_at_its_own_pace() {
     assert_eq!(after(&hub, key, 0, 20), Some((21, false)), "the others got no key frame");
     // The lower rung comes after its pause, and without being asked again.
     show(&hub, &frame(22));
-    hub.request(key, Codec::H264, 1, false);
+    hub.request(ASKER, key, Codec::H264, 1, false);
     assert!(!hub.collect() && hub.deadline().unwrap() > Instant::now());
     tokio::time::sleep_until(hub.deadline().unwrap()).await;
     hub.on_time();
@@ -158,7 +159,7 @@ async fn a_lost_encoder_is_replaced_and_viewers_stay() {
     let key = moving(&hub).await;
     for number in 0..6 {
         show(&hub, &frame(number));
-        hub.request(key, Codec::H264, 0, false);
+        hub.request(ASKER, key, Codec::H264, 0, false);
         encoded(&hub).await;
         let stands_alone = number == 0 || number == 3;
         assert_eq!(after(&hub, key, 0, u64::from(number)), Some((u64::from(number) + 1, stands_alone)));
@@ -176,10 +177,10 @@ async fn a_codec_is_given_up_when_nobody_encodes_it() {
     let key = moving(&hub).await;
     let can = |codec| hub.can(key, codec, 0);
     assert_eq!((can(Codec::Vp8), can(Codec::H264), can(Codec::Hevc)), (false, true, false));
-    hub.request(key, Codec::H264, 0, false);
+    hub.request(ASKER, key, Codec::H264, 0, false);
     encoded(&hub).await;
     assert_eq!((can(Codec::H264), can(Codec::Vp9), hub.can(key, Codec::H264, 1)), (false, true, true));
-    hub.request(key, Codec::H264, 0, true);
+    hub.request(ASKER, key, Codec::H264, 0, true);
     assert!(!hub.collect(), "it is not tried again");
 }
 
@@ -189,14 +190,14 @@ async fn a_draw_is_done_when_it_is_encoded_and_at_once_when_nobody_asks() {
     let key = moving(&hub).await;
     show(&hub, &draws.draw());
     assert_eq!(draws.done(), 1, "there is no viewer");
-    hub.request(key, Codec::H264, 0, false);
+    hub.request(ASKER, key, Codec::H264, 0, false);
     encoded(&hub).await;
     show(&hub, &draws.draw());
     assert_eq!(draws.done(), 1, "the viewer will ask");
-    hub.request(key, Codec::H264, 0, false);
+    hub.request(ASKER, key, Codec::H264, 0, false);
     encoded(&hub).await;
     assert_eq!((after(&hub, key, 0, 1), draws.done()), (Some((2, false)), 2));
-    hub.request(key, Codec::H264, 0, true);
+    hub.request(ASKER, key, Codec::H264, 0, true);
     encoded(&hub).await;
     assert_eq!(after(&hub, key, 0, 2), Some((3, true)), "its picture is still there");
 }
@@ -205,7 +206,7 @@ async fn a_draw_is_done_when_it_is_encoded_and_at_once_when_nobody_asks() {
 async fn a_draw_does_not_wait_for_a_viewer_that_is_slow_or_gone() {
     let (hub, draws) = (hub("h264", &[Double::new("any").leak()]), Draws::default());
     let key = moving(&hub).await;
-    hub.request(key, Codec::H264, 0, false);
+    hub.request(ASKER, key, Codec::H264, 0, false);
     encoded(&hub).await;
     show(&hub, &draws.draw());
     let until = hub.deadline().unwrap();
@@ -226,10 +227,10 @@ async fn the_end_releases_every_picture_also_in_mid_encode() {
     for wait in [false, true] {
         let (hub, draws) = (hub("h264", &[Double::new("any").leak()]), Draws::default());
         let key = moving(&hub).await;
-        hub.request(key, Codec::H264, 0, false);
+        hub.request(ASKER, key, Codec::H264, 0, false);
         encoded(&hub).await;
         show(&hub, &draws.draw());
-        hub.request(key, Codec::H264, 0, false);
+        hub.request(ASKER, key, Codec::H264, 0, false);
         if wait {
             hub.bell.rang().await;
         }
@@ -250,6 +251,6 @@ async fn a_new_size_ends_all_streams() {
     assert!(hub.on_frame(&small, &Region::from(Rect { x: 0, y: 0, width: 8, height: 8 })));
     assert!(hub.streams().is_empty());
     assert_eq!(hub.version(key), 0);
-    hub.request(key, Codec::Mjpeg, 0, true);
+    hub.request(ASKER, key, Codec::Mjpeg, 0, true);
     assert!(!hub.collect());
 }

@@ -8,7 +8,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-use sumac_backends::{Codec, Tuning};
+use sumac_backends::Codec;
 use tokio::sync::Notify;
 
 use super::encoders::Candidate;
@@ -39,14 +39,14 @@ struct Slot {
 
 impl Worker {
     /// Starts a thread; `bell` rings when it has an outcome.
-    pub(super) fn start(codec: Codec, tuning: Tuning, candidates: Vec<Candidate>, bell: Bell) -> std::io::Result<Self> {
+    pub(super) fn start(codec: Codec, candidates: Vec<Candidate>, bell: Bell) -> std::io::Result<Self> {
         let (jobs, received) = sync_channel(1);
         let slot = Arc::new(Slot { outcome: Mutex::new(None), bell: bell.clone() });
         let theirs = Arc::clone(&slot);
         let counted = Counted::new(bell);
         thread::Builder::new().name(format!("sumac-{codec}")).spawn(move || {
             let _counted = counted;
-            run(&received, &theirs, Encoding::new(codec, tuning, candidates));
+            run(&received, &theirs, Encoding::new(codec, candidates));
             // A job that was handed over and not begun holds a frame.
             drop(received);
         })?;

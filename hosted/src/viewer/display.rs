@@ -86,7 +86,10 @@ impl Display {
         }
         match (passed, scanout.as_ref(), self.scene.frame()) {
             (Some(scanout), ..) => self.pass(line, scanout, draw, room),
-            _ if !room => Ok(()),
+            _ if !room => {
+                self.streams.hold(line);
+                Ok(())
+            }
             (None, Some(scanout), _) => self.stream(line, scanout, draw),
             (None, None, Some(frame)) => {
                 let size = frame_size(&frame);

@@ -1,6 +1,7 @@
 //! A viewer: one session, and a handler for each of its channels.
 
 mod agent;
+mod allowance;
 mod cursor;
 mod device;
 mod display;

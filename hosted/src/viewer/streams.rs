@@ -15,6 +15,7 @@ use sumac_core::proto::stream::{
 use sumac_core::wire::{Data, Sized32};
 use tokio::time::Instant;
 
+use super::allowance::Allowance;
 use super::display;
 use super::follower::{Follower, KeyFrames};
 use super::picture::wire_rect;
@@ -23,7 +24,7 @@ use crate::connection::{Close, Line};
 use crate::plan::Region;
 use crate::scene::Viewer;
 use crate::source::Size;
-use crate::video::{Hub, Next, StreamInfo, StreamPacket};
+use crate::video::{Asker, Hub, Next, StreamInfo, StreamPacket};
 
 /// The longest time between reports.
 const REPORT_MS: u32 = 1000;
@@ -41,6 +42,9 @@ pub(super) struct Streams {
     wanted: Vec<Wanted>,
     keys: KeyFrames,
     next_report: u32,
+    /// This viewer's id at the hub.
+    id: u64,
+    allowance: Allowance,
 }
 
 /// A stream of the hub as this viewer takes it.
@@ -56,20 +60,39 @@ struct Wanted {
 
 impl Streams {
     pub(super) fn new(hub: Rc<Hub>, viewer: Rc<Viewer>) -> Self {
-        let keys = KeyFrames::new(Instant::now());
-        Self { hub, viewer, codecs: None, undecodable: Vec::new(), wanted: Vec::new(), keys, next_report: 1 }
+        Self {
+            id: hub.viewer(),
+            hub,
+            viewer,
+            codecs: None,
+            undecodable: Vec::new(),
+            wanted: Vec::new(),
+            keys: KeyFrames::new(Instant::now()),
+            next_report: 1,
+            allowance: Allowance::default(),
+        }
     }
 
     /// Says what is due: ends, begins and feeds streams.
     pub(super) fn update(&mut self, line: &mut Line<DisplayServer>) -> Result<(), Close> {
         self.follow_hub(line)?;
         for at in 0..self.wanted.len() {
-            if !line.has_room() || !line.machine.common().may_send() {
+            if !line.machine.common().may_send() {
                 return Ok(());
             }
             self.feed(line, at)?;
         }
         Ok(())
+    }
+
+    /// Too much is on the way for anything: a picture that has to wait for that says what the link
+    /// carries.
+    pub(super) fn hold(&mut self, line: &Line<DisplayServer>) {
+        let waits =
+            |wanted: &Wanted| wanted.created.is_some() && self.hub.version(wanted.info.key) > wanted.follower.version();
+        if self.wanted.iter().any(waits) {
+            self.allowance.held_up(line.link(), Instant::now());
+        }
     }
 
     /// The surface goes: all streams on it end.
@@ -167,13 +190,16 @@ impl Streams {
     /// Sends the packets that are due as long as there is room, and asks for the next picture.
     fn feed(&mut self, line: &mut Line<DisplayServer>, at: usize) -> Result<(), Close> {
         let now = Instant::now();
+        let asker = Asker { id: self.id, allowance: self.allowance.each_of(self.wanted.len()) };
         while let Some(wanted) = self.wanted.get_mut(at) {
             let (key, codec, follower) = (wanted.info.key, wanted.codec, &mut wanted.follower);
             match self.hub.after(key, codec, follower.rung(), follower.number()) {
                 Next::Packet(packet) => {
                     if !line.has_room() {
+                        self.allowance.held_up(line.link(), now);
                         return Ok(());
                     }
+                    self.allowance.passed(now);
                     let before = wanted.created;
                     let sent = send_packet(line, wanted, &packet)?;
                     if before != wanted.created {
@@ -188,15 +214,20 @@ impl Streams {
                     let keyframe = follower.missed(&mut self.keys, now);
                     if rung == follower.rung() {
                         if keyframe {
-                            self.hub.request(key, codec, rung, true);
+                            self.hub.request(asker, key, codec, rung, true);
                         }
                         return Ok(());
                     }
                 }
                 Next::UpToDate if follower.climb(now) => {}
                 Next::UpToDate => {
-                    if self.hub.version(key) > follower.version() {
-                        self.hub.request(key, codec, follower.rung(), false);
+                    if self.hub.version(key) <= follower.version() {
+                        return Ok(());
+                    }
+                    if line.has_room() {
+                        self.hub.request(asker, key, codec, follower.rung(), false);
+                    } else {
+                        self.allowance.held_up(line.link(), now);
                     }
                     return Ok(());
                 }
