@@ -21,6 +21,10 @@ use crate::transport::TcpInfo;
 const AHEAD: u64 = 16 * 1024;
 /// Below it a path has no queue worth steering, and timers are too coarse for it.
 const NEAR: Duration = Duration::from_millis(1);
+/// A link with such a round trip is slow before it carried anything: TCP begins with a few kilobytes.
+const FAR: Duration = Duration::from_millis(15);
+/// One that carries less is slow, too; bytes a second.
+const NARROW: u64 = 2_500_000;
 /// Round trips longer than the shortest by an eighth and this much mean that a queue stands.
 const JITTER: Duration = Duration::from_millis(4);
 /// How much more than a round trip's worth may be on the way, as time on the link.
@@ -43,6 +47,11 @@ pub(crate) struct Link {
 }
 
 impl Link {
+    /// Whether it takes so long that showing something sooner is worth sending it with loss first.
+    pub(crate) fn is_slow(&self) -> bool {
+        self.round_trip >= FAR || self.rate.is_some_and(|rate| rate < NARROW)
+    }
+
     /// How much later than the link's shortest time `more` bytes arrive, because they and what
     /// queues before them have to be carried; 0 on a link whose rate is not known.
     pub(crate) fn delay(&self, more: usize) -> Duration {

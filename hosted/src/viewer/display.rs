@@ -41,6 +41,8 @@ pub(super) struct Display {
     /// MARK is due: the surface has not been shown yet.
     unmarked: bool,
     streams: Streams,
+    /// Whose turn it was to use the room that there is.
+    streams_first: bool,
     /// For a client that is passed scanouts.
     gl: GlViewer,
     /// The client is passed the scanout now.
@@ -68,6 +70,7 @@ impl Display {
             surface: None,
             unmarked: false,
             streams,
+            streams_first: false,
             gl: GlViewer::default(),
             in_gl: false,
         }
@@ -96,6 +99,12 @@ impl Display {
                 self.viewer.set_reads_back(false, size);
                 if self.surface != Some(size) {
                     return self.replace_surface(line, size);
+                }
+                // Neither may leave the other no room for ever.
+                self.streams_first = !self.streams_first && !self.unmarked;
+                if self.streams_first {
+                    self.streams.update(line)?;
+                    return self.paint(line, &frame);
                 }
                 self.paint(line, &frame)?;
                 self.streams.update(line)
@@ -144,7 +153,7 @@ impl Display {
     /// Draws what is pending of a picture that is as large as the surface.
     fn paint(&mut self, line: &mut Line<DisplayServer>, frame: &Frame) -> Result<(), Close> {
         let mut pending = self.viewer.take_pending();
-        self.painter.draw(line, frame, &mut pending)?;
+        self.painter.draw(line, frame, &mut pending, self.unmarked)?;
         if pending.is_empty() {
             self.painter.refine(line, frame, &self.viewer.covered())?;
             self.refine_at = self.painter.deadline();

@@ -167,6 +167,7 @@ impl Streams {
                 let slack = Slack::new(codec);
                 let follower = Follower::new();
                 self.wanted.push(Wanted { info, codec, created: None, follower, report, slack });
+                self.cover();
             }
         }
         Ok(())
@@ -200,12 +201,7 @@ impl Streams {
                         return Ok(());
                     }
                     self.allowance.passed(now);
-                    let before = wanted.created;
-                    let sent = send_packet(line, wanted, &packet)?;
-                    if before != wanted.created {
-                        self.cover();
-                    }
-                    if !sent {
+                    if !send_packet(line, wanted, &packet)? {
                         return Ok(());
                     }
                 }
@@ -247,9 +243,10 @@ impl Streams {
         Ok(())
     }
 
-    /// Tells the scene which areas need no pictures beside the video.
+    /// Tells the scene which areas need no pictures beside the video, from the moment on that there is
+    /// to be some: on a slow link pictures would leave no room for its first packet.
     fn cover(&self) {
-        self.viewer.cover(self.wanted.iter().filter(|w| w.created.is_some()).map(|w| w.info.rect).collect());
+        self.viewer.cover(self.wanted.iter().map(|w| w.info.rect).collect());
     }
 }
 

@@ -33,6 +33,8 @@ use lossy::Lossy;
 /// Pixels of the largest image: more are sent in bands, so that an image fits a GLZ window and the
 /// client draws while the next one is on its way.
 const MAX_PIXELS: u32 = 1 << 18;
+/// The same on a slow link, where an image on its way is one that others wait for.
+const SLOW_PIXELS: u32 = 1 << 15;
 
 /// Draws for one viewer.
 pub(super) struct Painter {
@@ -41,11 +43,13 @@ pub(super) struct Painter {
     glz: Option<Glz>,
     lossy: Lossy,
     images: u64,
+    /// Where drawing goes on: what is above had its turn.
+    resume: u32,
 }
 
 impl Painter {
     pub(super) fn new(config: &Config, encoders: Rc<RefCell<Encoders>>, local: bool) -> Self {
-        Self { encoders, choice: Choice::new(config, local), glz: None, lossy: Lossy::default(), images: 0 }
+        Self { encoders, choice: Choice::new(config, local), glz: None, lossy: Lossy::default(), images: 0, resume: 0 }
     }
 
     /// The client said what it keeps.
@@ -82,7 +86,7 @@ impl Painter {
         let lossy = self.choice;
         self.choice = lossy.exact();
         for rect in rested.rects().to_vec() {
-            self.draw_images(line, frame, rect, &mut rested)?;
+            self.draw_images(line, frame, rect, &mut rested, false)?;
         }
         self.choice = lossy;
         // What the client's window held back.
@@ -90,15 +94,17 @@ impl Painter {
         Ok(())
     }
 
-    /// Sends what is due of the newest picture, and leaves in `due` what the client's
-    /// acknowledgement window holds back.
+    /// Sends what is due of the newest picture, and leaves in `due` what there is no room for. With
+    /// `whole` only the client's acknowledgement window holds something back.
     pub(super) fn draw(
         &mut self,
         line: &mut Line<DisplayServer>,
         frame: &Frame,
         due: &mut Pending,
+        whole: bool,
     ) -> Result<(), Close> {
         self.choice.lz4 = line.machine.caps().contains(DisplayCaps::LZ4_COMPRESSION);
+        self.choice.slow = line.link().is_slow();
         while let Some(scroll) = due.scrolls.first() {
             if !say(line, &message::copy_bits(*scroll), &[])? {
                 return Ok(());
@@ -113,35 +119,43 @@ impl Painter {
             self.lossy.exact(fill.rect);
             due.pixels.subtract(fill.rect);
         }
-        for rect in due.pixels.rects().to_vec() {
-            self.draw_images(line, frame, rect, &mut due.pixels)?;
+        for rect in from_row(&due.pixels, self.resume) {
+            if !self.draw_images(line, frame, rect, &mut due.pixels, whole)? {
+                let left = due.pixels.rects().iter().map(|left| left.y);
+                self.resume = left.filter(|y| *y >= rect.y).min().unwrap_or(0);
+                return Ok(());
+            }
         }
+        self.resume = 0;
         Ok(())
     }
 
-    /// Sends `rect`, its natural parts apart, and takes out of `due` what was sent.
+    /// Sends `rect`, its natural parts apart, and takes out of `due` what was sent; answers whether
+    /// that was all.
     fn draw_images(
         &mut self,
         line: &mut Line<DisplayServer>,
         frame: &Frame,
         rect: Rect,
         due: &mut Region,
-    ) -> Result<(), Close> {
+        whole: bool,
+    ) -> Result<bool, Close> {
         let natural = if self.choice.looks() { natural_parts(frame, rect) } else { Vec::new() };
         let mut rest = Region::from(rect);
         natural.iter().for_each(|part| rest.subtract(*part));
         let parts = natural.iter().map(|part| (*part, true)).chain(rest.rects().iter().map(|part| (*part, false)));
-        for (band, natural) in parts.flat_map(|(part, natural)| bands(part).map(move |band| (band, natural))) {
+        let most = if self.choice.slow { SLOW_PIXELS } else { MAX_PIXELS };
+        for (band, natural) in parts.flat_map(|(part, natural)| bands(part, most).map(move |band| (band, natural))) {
             // An image of a dictionary that was encoded must be sent.
-            if !line.machine.common().may_send() {
-                return Ok(());
+            if !line.machine.common().may_send() || !whole && !line.has_room() {
+                return Ok(false);
             }
             let kind = self.choice.kind(band.width, band.height, natural);
             if let Some(encoded) = self.encode(kind, frame, band) {
                 self.images += 1;
                 let message = message::draw_copy(encoded.image(self.images, band), band);
                 if !say(line, &message, &[encoded.payload])? {
-                    return Ok(());
+                    return Ok(false);
                 }
                 match encoded.body {
                     Body::Jpeg => self.lossy.lossy(band, Instant::now()),
@@ -150,7 +164,7 @@ impl Painter {
             }
             due.subtract(band);
         }
-        Ok(())
+        Ok(true)
     }
 
     fn encode(&self, kind: Kind, frame: &Frame, rect: Rect) -> Option<Encoded> {
@@ -160,9 +174,18 @@ impl Painter {
     }
 }
 
-/// Cuts a rectangle into bands from the top, none too large for an image.
-fn bands(rect: Rect) -> impl Iterator<Item = Rect> {
-    let high = (MAX_PIXELS / rect.width.max(1)).max(1);
+/// The rectangles of a region, those from this row on first.
+fn from_row(region: &Region, row: u32) -> Vec<Rect> {
+    let (above, below): (Vec<Rect>, Vec<Rect>) = region.rects().iter().partition(|rect| rect.bottom() <= row);
+    let (cut, below): (Vec<Rect>, Vec<Rect>) = below.into_iter().partition(|rect| rect.y < row);
+    let lower = cut.iter().map(|rect| Rect { y: row, height: rect.bottom() - row, ..*rect });
+    let upper = cut.iter().map(|rect| Rect { height: row - rect.y, ..*rect });
+    lower.chain(below).chain(above).chain(upper).collect()
+}
+
+/// Cuts a rectangle into bands from the top, none with more pixels than `most`, or than a row.
+fn bands(rect: Rect, most: u32) -> impl Iterator<Item = Rect> {
+    let high = (most / rect.width.max(1)).max(1);
     let tops = (rect.y..rect.bottom()).step_by(high as usize);
     tops.map(move |y| Rect { y, height: high.min(rect.bottom() - y), ..rect })
 }
@@ -184,10 +207,26 @@ mod tests {
     fn bands_are_the_whole_rectangle() {
         for (width, height) in [(1, 1), (1280, 720), (8192, 3), (333, 4000), (8192, 8192)] {
             let rect = Rect { x: 5, y: 7, width, height };
-            let bands: Vec<Rect> = bands(rect).collect();
+            let bands: Vec<Rect> = bands(rect, MAX_PIXELS).collect();
             assert!(bands.iter().all(|band| band.area() <= u64::from(MAX_PIXELS)));
             assert_eq!(bands.iter().map(|band| band.area()).sum::<u64>(), rect.area());
             assert_eq!(bands.iter().copied().collect::<Region>().rects(), [rect]);
+        }
+    }
+
+    #[test]
+    fn drawing_goes_on_where_it_stopped_and_covers_all() {
+        let rects = [(0, 0, 10, 10), (20, 5, 10, 20), (0, 40, 10, 10)];
+        let region: Region = rects.map(|(x, y, width, height)| Rect { x, y, width, height }).into_iter().collect();
+        for row in [0, 3, 7, 10, 24, 25, 41, 60] {
+            let order = from_row(&region, row);
+            assert!(order.iter().all(|rect| rect.height > 0), "{row}");
+            let turn = order.iter().position(|rect| rect.y < row).unwrap_or(order.len());
+            assert!(order[turn..].iter().all(|rect| rect.bottom() <= row), "{row}: {order:?}");
+            assert_eq!(order.iter().map(|rect| rect.area()).sum::<u64>(), region.area(), "{row}");
+            let mut left = region.clone();
+            order.iter().for_each(|rect| left.subtract(*rect));
+            assert!(left.is_empty(), "{row}: {order:?}");
         }
     }
 }
