@@ -124,6 +124,12 @@ struct AccessArgs {
     /// Whether wrong passwords slow their sender down [default: on].
     #[arg(long, value_name = "on|off", value_parser = on_off)]
     auth_rate: Option<bool>,
+    /// Nothing that is copied goes between viewers and the guest.
+    #[arg(long)]
+    disable_copy_paste: bool,
+    /// Viewers may not send files to the guest's agent.
+    #[arg(long)]
+    disable_agent_file_xfer: bool,
     /// A new viewer ends the sessions of the others.
     #[arg(long)]
     exclusive: bool,
@@ -162,6 +168,9 @@ struct SourceArgs {
     /// A port of this name that sends back what it gets; may be said several times.
     #[arg(long, value_name = "NAME", value_parser = port_name)]
     echo_port: Vec<String>,
+    /// Offer what a viewer copies back to all viewers.
+    #[arg(long)]
+    echo_clipboard: bool,
     /// Write number and time into a corner of each of these pictures.
     #[arg(long)]
     stamp: bool,
@@ -299,6 +308,8 @@ impl AccessArgs {
         }
         config.auth_rate = self.auth_rate.unwrap_or(config.auth_rate);
         config.exclusive = self.exclusive;
+        config.copy_paste &= !self.disable_copy_paste;
+        config.file_transfer &= !self.disable_agent_file_xfer;
         if let Some(path) = self.vv {
             config.vv = Some(path).filter(|path| path.as_os_str() != "none");
         }
@@ -314,6 +325,7 @@ impl SourceArgs {
         config.dmabuf = self.dmabuf;
         config.sound_check = self.sound_check;
         config.echo_ports = self.echo_port;
+        config.echo_clipboard = self.echo_clipboard;
         if let Some(address) = self.qemu_dbus {
             config.source = SourceChoice::Qemu(QemuDisplay { address, consoles: self.console });
             return Ok(());

@@ -1,5 +1,6 @@
 //! The hosted SPICE server: sources, scene, viewers, transports.
 
+pub mod agent;
 pub mod auth;
 pub mod config;
 pub mod devices;

@@ -7,8 +7,10 @@ Says what happens as one JSON object a line on standard output, its `event` one 
 (channel, id), error, surface (width, height, display), surface-gone, mark, draw (x, y, width, height),
 mouse-mode (mode: server or client), modifiers (value: 1 scroll, 2 num, 4 caps), cursor-set (width,
 height, hot_x, hot_y), cursor-hide, cursor-move, monitors, gl-scanout (width, height, stride,
-format, y0top), gl-draw (x, y, width, height), agent (connected), port (name, opened), port-event (name, value), port-data (name, text), port-echo (name, bytes, right),
-clipboard (text), playback-start and record-start (channels, rate), playback-stop, record-stop,
+format, y0top), gl-draw (x, y, width, height), agent (connected), port (name, opened), port-event
+(name, value), port-data (name, text), port-echo (name, bytes, right), clipboard-grab (types, of the
+guest), clipboard (text, or of a copy-bytes: bytes, right), playback-start and record-start
+(channels, rate), playback-stop, record-stop,
 sound (a second of the left channel: hz, peak, values: how many different ones), volume (left, right,
 muted), done or failed (after each command).
 
@@ -21,7 +23,9 @@ Does what standard input says, one command a line:
     button press|down|up N          1 left, 2 middle, 3 right, 4 up, 5 down
     monitor WIDTH HEIGHT            through the agent
     copy TEXT                       offers it as the clipboard's content
-    paste                           asks for the guest's clipboard
+    copy-bytes NUMBER               the same with text of this length
+    copy-files                      offers a list of files
+    paste [TYPE]                    asks for the guest's clipboard: 1 text, 2 PNG, 6 files
     send-file PATH
     port NAME TEXT
     port-event NAME 0|1|2           opened, closed, break
@@ -49,6 +53,7 @@ from gi.repository import Gio, GLib, GObject, SpiceClientGLib as Spice  # noqa: 
 PATTERN = bytes(random.Random(1).choices(b" etaoin shrdlu", k=200003))
 MOUSE_MODES = {"server": 1, "client": 2}
 CLIPBOARD_TEXT = 1
+CLIPBOARD_FILES = 6
 BUTTON_MASKS = {1: 1, 2: 2, 3: 4, 4: 8, 5: 16}
 
 
@@ -70,6 +75,7 @@ class Client:
         self.buttons = 0
         self.copied = b""
         self.answers_gl = True
+        self.compares = False
         self.echoes = {}
         self.writes = []
         self.session = Spice.Session()
@@ -116,6 +122,13 @@ class Client:
         channel.set_property("disable-wallpaper", True)
         on(channel, "main-clipboard-selection-request", self.on_clipboard_request)
         on(channel, "main-clipboard-selection", self.on_clipboard)
+
+        def grabbed(_channel, _selection, types, count):
+            kinds = struct.unpack("<%dI" % count, ctypes.string_at(types, 4 * count)) if isinstance(types, int) else types
+            self.say("clipboard-grab", types=list(kinds))
+            return True
+
+        on(channel, "main-clipboard-selection-grab", grabbed)
         on(channel, "main-agent-update", lambda *_: self.say("agent", connected=channel.get_property("agent-connected")))
 
     def on_clipboard_request(self, channel, selection, kind):
@@ -123,7 +136,11 @@ class Client:
         return True
 
     def on_clipboard(self, _channel, _selection, _kind, pixels, size):
-        self.say("clipboard", text=ctypes.string_at(pixels, size).decode())
+        got = ctypes.string_at(pixels, size)
+        if self.compares:
+            self.say("clipboard", bytes=size, right=got == self.copied)
+        else:
+            self.say("clipboard", text=got.decode())
 
     def watch_display(self, channel):
         on(channel, "display-primary-create", self.on_surface)
@@ -296,8 +313,15 @@ class Client:
         self.copied = text.encode()
         self.channel("main").clipboard_selection_grab(0, [CLIPBOARD_TEXT])
 
-    def do_paste(self):
-        self.channel("main").clipboard_selection_request(0, CLIPBOARD_TEXT)
+    def do_copy_bytes(self, size):
+        self.copied, self.compares = pattern(0, int(size)), True
+        self.channel("main").clipboard_selection_grab(0, [CLIPBOARD_TEXT])
+
+    def do_copy_files(self):
+        self.channel("main").clipboard_selection_grab(0, [CLIPBOARD_FILES])
+
+    def do_paste(self, kind=CLIPBOARD_TEXT):
+        self.channel("main").clipboard_selection_request(0, int(kind))
 
     def do_send_file(self, path):
         self.channel("main").file_copy_async([Gio.File.new_for_path(path)], Gio.FileCopyFlags.NONE, None, None, None)

@@ -1,27 +1,15 @@
 //! [`Chunks`]: agent messages out of the pieces in which they travel.
-//!
-//! ```text
-//!  Header ──chunk with the whole header──► Keeping ──last chunk──► Header, the message comes out
-//!                                     └──► Skipping (larger than there is room) ──last chunk──► Header
-//! ```
 
+use super::{Piece, Pieces};
 use crate::channel::PeerError;
-use crate::limits;
-use crate::proto::agent::{PROTOCOL, VdAgentMessage};
-use crate::wire::{Field, Reader, to_usize};
+use crate::proto::agent::VdAgentMessage;
+use crate::wire::to_usize;
 
-/// Puts messages together; keeps bodies of at most `ROOM` bytes.
+/// Puts messages together; keeps bodies of at most `ROOM` bytes, and skips those that are larger.
 #[derive(Clone, Debug)]
 pub struct Chunks<const ROOM: usize> {
-    state: State,
+    pieces: Pieces,
     body: heapless::Vec<u8, ROOM>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
-    Header,
-    Keeping { header: VdAgentMessage, left: usize },
-    Skipping { header: VdAgentMessage, left: usize },
 }
 
 /// A message that is complete.
@@ -43,65 +31,35 @@ pub enum Assembled<'a> {
 
 impl<const ROOM: usize> Default for Chunks<ROOM> {
     fn default() -> Self {
-        Self { state: State::Header, body: heapless::Vec::new() }
+        Self { pieces: Pieces::default(), body: heapless::Vec::new() }
     }
 }
 
 impl<const ROOM: usize> Chunks<ROOM> {
-    /// Takes a chunk of 1 to [`limits::AGENT_CHUNK`] bytes; answers with the message that it ends.
+    /// Takes a chunk; answers with the message that it ends.
     ///
     /// # Errors
-    /// The rules of the chunks are broken: the sender is to be disconnected.
+    /// Those of [`Pieces::on_chunk`].
     pub fn on_chunk(&mut self, chunk: &[u8]) -> Result<Option<Assembled<'_>>, PeerError> {
-        let unexpected = |why| PeerError::Unexpected { message: "VDAgentMessage", why };
-        if chunk.len() > limits::AGENT_CHUNK {
-            return Err(unexpected("a chunk has at most 2048 bytes"));
+        let Piece { header, first, last, bytes } = self.pieces.on_chunk(chunk)?;
+        if first {
+            self.body.clear();
         }
-        let piece = match self.state {
-            State::Header => {
-                let mut r = Reader::new(chunk);
-                let header = VdAgentMessage::read(&mut r).map_err(|e| PeerError::Decode(e.at("VDAgentMessage")))?;
-                if header.protocol() != PROTOCOL {
-                    return Err(unexpected("its protocol is not 1"));
-                }
-                self.begin(header);
-                r.rest()
-            }
-            State::Keeping { .. } | State::Skipping { .. } => chunk,
-        };
-        self.take(piece).ok_or_else(|| unexpected("a chunk goes beyond the end of its message"))
-    }
-
-    fn begin(&mut self, header: VdAgentMessage) {
-        self.body.clear();
-        let left = to_usize(header.size());
-        self.state = if left <= ROOM { State::Keeping { header, left } } else { State::Skipping { header, left } };
-    }
-
-    /// `None` when the piece is longer than what is left.
-    fn take(&mut self, piece: &[u8]) -> Option<Option<Assembled<'_>>> {
-        let (State::Keeping { left, .. } | State::Skipping { left, .. }) = &mut self.state else { return None };
-        *left = left.checked_sub(piece.len())?;
-        match self.state {
-            State::Keeping { header, left } => {
-                self.body.extend_from_slice(piece).ok()?;
-                Some((left == 0).then(|| {
-                    self.state = State::Header;
-                    Assembled::Message { header, body: &self.body }
-                }))
-            }
-            State::Skipping { header, left } => Some((left == 0).then(|| {
-                self.state = State::Header;
-                Assembled::Skipped { header }
-            })),
-            State::Header => None,
-        }
+        let fits = to_usize(header.size()) <= ROOM;
+        // It fits: pieces are never more than their message says.
+        let kept = fits && self.body.extend_from_slice(bytes).is_ok();
+        Ok(last.then_some(if kept {
+            Assembled::Message { header, body: &self.body }
+        } else {
+            Assembled::Skipped { header }
+        }))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits;
     use std::vec::Vec;
 
     fn message(kind: u32, body: &[u8]) -> Vec<u8> {

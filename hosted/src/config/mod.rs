@@ -69,10 +69,16 @@ pub struct Config {
     pub rendernode: Option<PathBuf>,
     /// Whether sound is sent as Opus to viewers that can. Default: yes.
     pub playback_compression: bool,
+    /// Whether what is copied goes between viewers and the guest. Default: yes.
+    pub copy_paste: bool,
+    /// Whether viewers may send files to a guest's own agent. Default: yes.
+    pub file_transfer: bool,
     /// What is to be heard without a machine behind the server. Default: nothing.
     pub sound_check: Option<SoundCheck>,
     /// Names of ports that send back what they get. Default: none.
     pub echo_ports: Vec<String>,
+    /// Whether what a viewer copies is offered back to all. Default: no.
+    pub echo_clipboard: bool,
     /// Whether the source, one of those built in, shows its pictures as scanouts in dmabufs, and of
     /// what kind. Default: no.
     pub dmabuf: Option<DmabufMemory>,
@@ -153,7 +159,10 @@ impl Default for Config {
             encoders: Vec::new(),
             rendernode: None,
             playback_compression: true,
+            copy_paste: true,
+            file_transfer: true,
             sound_check: None,
+            echo_clipboard: false,
             echo_ports: Vec::new(),
             dmabuf: None,
             stats: false,

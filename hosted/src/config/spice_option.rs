@@ -15,6 +15,8 @@ use crate::auth::{Password, PasswordError};
 /// Words that are served.
 const SERVED: &[&str] = &[
     "addr",
+    "disable-agent-file-xfer",
+    "disable-copy-paste",
     "disable-ticketing",
     "gl",
     "image-compression",
@@ -35,8 +37,6 @@ const SERVED: &[&str] = &[
 /// Words that QEMU knows and this build does not serve, with the value that asks for nothing.
 const UNSERVED: &[(&str, Option<&str>)] = &[
     ("agent-mouse", None),
-    ("disable-agent-file-xfer", Some("on")),
-    ("disable-copy-paste", Some("on")),
     ("max-refresh-rate", None),
     ("password-secret", None),
     ("plaintext-channel", None),
@@ -109,6 +109,8 @@ struct Wanted {
     ipv6: bool,
     password: Option<Password>,
     disable_ticketing: Option<bool>,
+    disable_copy_paste: Option<bool>,
+    disable_agent_file_xfer: Option<bool>,
     image_compression: Option<super::ImageCompression>,
     playback_compression: Option<bool>,
     jpeg_wan_compression: Option<super::WanCompression>,
@@ -127,6 +129,8 @@ impl Wanted {
             "ipv4" => self.ipv4 = boolean(word, value)?,
             "ipv6" => self.ipv6 = boolean(word, value)?,
             "password" => self.password = Some(Password::new(text(word, value)?).map_err(OptionError::Password)?),
+            "disable-copy-paste" => self.disable_copy_paste = Some(boolean(word, value)?),
+            "disable-agent-file-xfer" => self.disable_agent_file_xfer = Some(boolean(word, value)?),
             "disable-ticketing" => self.disable_ticketing = Some(boolean(word, value)?),
             "playback-compression" => self.playback_compression = Some(boolean(word, value)?),
             "image-compression" => self.image_compression = Some(parsed(word, value)?),
@@ -163,6 +167,8 @@ impl Wanted {
             _ => {}
         }
         config.image_compression = self.image_compression.unwrap_or(config.image_compression);
+        config.copy_paste = self.disable_copy_paste.map_or(config.copy_paste, |off| !off);
+        config.file_transfer = self.disable_agent_file_xfer.map_or(config.file_transfer, |off| !off);
         config.playback_compression = self.playback_compression.unwrap_or(config.playback_compression);
         config.jpeg_wan_compression = self.jpeg_wan_compression.unwrap_or(config.jpeg_wan_compression);
         config.zlib_glz_wan_compression = self.zlib_glz_wan_compression.unwrap_or(config.zlib_glz_wan_compression);

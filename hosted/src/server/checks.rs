@@ -1,11 +1,13 @@
-//! [`start`]: what a viewer's user can try without a machine behind the server: a tone, an echo of
-//! the microphone, ports that send back what they get.
+//! [`start`]: what a viewer's user can try without a machine behind the server: a tone, echoes of the
+//! microphone and of the clipboard, ports that send back what they get.
 
 use std::f64::consts::TAU;
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::time::{MissedTickBehavior, interval};
 
+use crate::agent::{ClipboardEvent, GuestClipboard};
 use crate::config::{Config, SoundCheck};
 use crate::devices::{Device, DeviceKind};
 use crate::sound::{RateError, Sound};
@@ -41,6 +43,9 @@ pub(super) fn start(config: &Config, peripherals: &Peripherals) -> Result<(), Ra
         tokio::task::spawn_local(port_echo(
             peripherals.devices.open(DeviceKind::of(name).unwrap_or(DeviceKind::Port), name),
         ));
+    }
+    if config.echo_clipboard {
+        tokio::task::spawn_local(clipboard_echo(peripherals.clipboard.open()));
     }
     Ok(())
 }
@@ -84,6 +89,24 @@ async fn port_echo(device: Device) {
                     device.changed().await;
                 }
             }
+        }
+    }
+}
+
+/// Fetches what a viewer copied as its first kind, and then has it itself.
+async fn clipboard_echo(clipboard: GuestClipboard) {
+    let mut content = Bytes::new();
+    loop {
+        match clipboard.next().await {
+            ClipboardEvent::Grab(selection, kinds) => {
+                let Some(&kind) = kinds.first() else { continue };
+                if let Some(copied) = clipboard.request(selection, kind).await {
+                    content = copied;
+                    clipboard.grab(selection, &[kind]);
+                }
+            }
+            ClipboardEvent::Request(request) => request.answer(content.clone()),
+            ClipboardEvent::Release(_) => {}
         }
     }
 }

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use super::displays::Displays;
 use super::source_thread::SourceThread;
+use crate::agent::Board;
 use crate::auth::{AuthRate, KeyStock, TicketCheck};
 use crate::config::Config;
 use crate::connection::millis;
@@ -29,6 +30,7 @@ pub(crate) struct Engine {
     playback: PlaybackHub,
     record: RecordHub,
     devices: DeviceHub,
+    board: Board,
     source: SourceThread,
     sessions: RefCell<HashMap<u32, Rc<Session>>>,
     watching: Rc<Cell<usize>>,
@@ -63,9 +65,10 @@ impl Engine {
         tickets: TicketCheck,
     ) -> Rc<Self> {
         let rate = RefCell::new(AuthRate::new(config.auth_rate));
-        let Peripherals { sound, devices } = displays.host().peripherals().clone();
+        let Peripherals { sound, devices, clipboard } = displays.host().peripherals().clone();
         let playback = PlaybackHub::new(sound.playback().clone(), config.playback_compression);
         let (record, devices) = (RecordHub::new(sound.record().clone()), DeviceHub::new(devices));
+        let board = Board::new(clipboard, config.copy_paste);
         Rc::new(Self {
             config,
             epoch,
@@ -73,6 +76,7 @@ impl Engine {
             playback,
             record,
             devices,
+            board,
             source,
             sessions: RefCell::default(),
             watching: Rc::default(),
@@ -116,6 +120,11 @@ impl Engine {
         &self.devices
     }
 
+    /// The clipboard.
+    pub(crate) fn board(&self) -> &Board {
+        &self.board
+    }
+
     /// The channels that a session can link, in the order of CHANNELS_LIST.
     pub(crate) fn channels(&self) -> Vec<ChannelName> {
         let numbers = self.displays.numbers();
@@ -133,8 +142,8 @@ impl Engine {
     pub(crate) fn take_mail(&self) {
         self.playback.take_mail(self.now());
         self.record.take_mail();
-        let devices = self.devices.take_mail();
-        if self.displays.take_mail() || devices {
+        let others = self.devices.take_mail() | self.board.take_mail();
+        if self.displays.take_mail() || others {
             self.sessions.borrow().values().for_each(|session| session.ring());
         }
     }

@@ -1,8 +1,8 @@
 //! The main channel: session, mouse mode, name, and the wishes that travel as agent messages.
 
-use std::collections::VecDeque;
 use std::rc::Rc;
 
+use bytes::Bytes;
 use sumac_core::channel::main::{MainEvent, MainServer};
 use sumac_core::channel::{Heard, Refused};
 use sumac_core::proto::caps::MainCaps;
@@ -10,6 +10,7 @@ use sumac_core::proto::main::{
     AgentData, AgentToken, ChannelId, ChannelsList, Init, MouseMode, MouseModes, Name, ServerMessage, Uuid,
 };
 use sumac_core::wire::{Counted, Data, Rest};
+use tokio::sync::Notify;
 
 use super::agent::Agent;
 use super::{ChannelName, Session};
@@ -28,23 +29,20 @@ pub(super) struct Main {
     absolute: bool,
     /// Who it was told that the desktop is.
     identity: Identity,
-    /// What the agent says and the client has no tokens for yet.
-    unsaid: VecDeque<Vec<u8>>,
 }
 
-/// Answers of the agent that wait for tokens; a client that asks more without giving any gets none.
-const UNSAID: usize = 16;
+/// Unsent bytes up to which the agent says more.
+const AGENT_AHEAD: usize = 64 * 1024;
 
 impl Main {
-    pub(super) fn new(engine: Rc<Engine>, session: Rc<Session>) -> Self {
+    pub(super) fn new(engine: Rc<Engine>, session: Rc<Session>, bell: Rc<Notify>) -> Self {
         Self {
             engine,
             session,
-            agent: Agent::default(),
+            agent: Agent::new(bell),
             told: Vec::new(),
             absolute: true,
             identity: Identity::default(),
-            unsaid: VecDeque::new(),
         }
     }
 
@@ -66,24 +64,22 @@ impl Main {
     }
 
     fn on_agent_data(&mut self, line: &mut Line<MainServer>, chunk: &[u8]) -> Result<(), Close> {
-        let heard = self.agent.on_chunk(chunk)?;
+        let heard = self.agent.on_chunk(self.engine.board(), chunk)?;
         heard.sizes.iter().for_each(|&(display, size)| self.engine.resize(display, size));
         if let Some(tokens) = heard.tokens {
             send(line, &ServerMessage::AgentToken(AgentToken { tokens }))?;
         }
-        if self.unsaid.len() < UNSAID {
-            self.unsaid.extend(heard.answers);
-        }
         self.send_agent(line)
     }
 
-    /// Sends what the client has tokens for.
+    /// Sends what the client has tokens for; content goes as the client reads.
     fn send_agent(&mut self, line: &mut Line<MainServer>) -> Result<(), Close> {
         while line.machine.agent_credit() > 0
-            && let Some(chunk) = self.unsaid.pop_front()
+            && line.unsent() <= AGENT_AHEAD
+            && let Some(chunk) = self.agent.next_chunk(self.engine.board())
         {
-            let data = Rest(Data::Promised(chunk.len()));
-            line.send(&ServerMessage::AgentData(AgentData { data }), &[chunk.into()]).map_err(Close::Refused)?;
+            let data = Rest(Data::Promised(chunk.iter().map(Bytes::len).sum()));
+            line.send(&ServerMessage::AgentData(AgentData { data }), &chunk).map_err(Close::Refused)?;
         }
         Ok(())
     }
@@ -157,8 +153,7 @@ impl Handler for Main {
                 self.send_mode(line)
             }
             MainEvent::AgentStarted => {
-                self.unsaid.clear();
-                self.unsaid.extend(self.agent.start().ok());
+                self.agent.start(self.engine.board());
                 self.send_agent(line)
             }
             MainEvent::AgentData(chunk) => self.on_agent_data(line, chunk),
@@ -177,7 +172,12 @@ impl Handler for Main {
         if self.identity != self.engine.displays().identity() {
             self.send_identity(line)?;
         }
-        self.send_channels(line)
+        self.send_channels(line)?;
+        self.send_agent(line)
+    }
+
+    fn on_close(&mut self, _line: &mut Line<MainServer>) {
+        self.agent.leave(self.engine.board());
     }
 }
 

@@ -158,7 +158,7 @@ struct Context<'e> {
 impl Context<'_> {
     async fn main(&self, linked: Linked) -> Close {
         let machine = MainServer::new(linked.opened.negotiated);
-        let handler = main::Main::new(Rc::clone(self.engine), Rc::clone(self.session));
+        let handler = main::Main::new(Rc::clone(self.engine), Rc::clone(self.session), Rc::clone(self.bell));
         self.drive(machine, handler, linked).await
     }
 

@@ -1,4 +1,4 @@
-//! Sound, ports and folders between the server and spice-gtk: what is sent arrives, both ways.
+//! Sound, ports and the clipboard between the server and spice-gtk: what is sent arrives, both ways.
 
 use super::programs::{Client, Sumac, needs};
 
@@ -106,4 +106,55 @@ fn a_device_becomes_the_channel_of_its_name() {
     }
     client.event("\"port\", \"name\": \"org.spice-space.webdav.0\", \"opened\": true");
     client.event("\"port\", \"name\": \"com1\", \"opened\": true");
+}
+
+/// `--echo-clipboard` fetches what the client has and offers it back: both ways at once.
+#[test]
+fn text_of_any_length_is_copied_and_pasted() {
+    needs!("text_of_any_length_is_copied_and_pasted": "gi");
+    let sumac = sumac(&["--echo-clipboard"]);
+    let mut client = Client::connect(&sumac.tcp_uri());
+    client.event("\"agent\", \"connected\": true");
+    // Around a chunk's length with and without the heads, then many chunks.
+    for size in [0, 1, 2019, 2020, 2021, 2047, 2048, 2049, 1_000_000, 100_000_000] {
+        client.0.say(&format!("copy-bytes {size}"));
+        client.event("\"clipboard-grab\", \"types\": [1]");
+        client.0.say("paste");
+        let pasted = client.event("\"clipboard\"");
+        assert!(number(&pasted, "bytes") == size && pasted.contains("\"right\": true"), "{size}: {pasted}");
+    }
+}
+
+#[test]
+fn another_viewer_pastes_what_the_guest_has() {
+    needs!("another_viewer_pastes_what_the_guest_has": "gi");
+    let sumac = sumac(&["--echo-clipboard"]);
+    let mut one = Client::connect(&sumac.tcp_uri());
+    one.does("copy shared");
+    one.event("\"clipboard-grab\"");
+    let mut two = Client::connect(&sumac.tcp_uri());
+    two.event("\"clipboard-grab\", \"types\": [1]");
+    two.does("paste");
+    two.event("\"clipboard\", \"text\": \"shared\"");
+}
+
+#[test]
+fn files_and_a_forbidden_clipboard_are_refused() {
+    needs!("files_and_a_forbidden_clipboard_are_refused": "gi");
+    let sumac = sumac(&["--echo-clipboard"]);
+    let mut client = Client::connect(&sumac.tcp_uri());
+    client.does("copy text");
+    client.event("\"clipboard-grab\"");
+    client.does("paste 6");
+    client.event("\"clipboard\", \"text\": \"\"");
+    client.does("copy-files");
+    super::programs::until("the refusal in the log", || sumac.program.log().contains("copied files"));
+    let forbidding = self::sumac(&["--echo-clipboard", "--disable-copy-paste"]);
+    let mut client = Client::connect(&forbidding.tcp_uri());
+    client.does("copy text");
+    client.does("paste");
+    // An answer to something else: what was said before has been handled.
+    client.does("monitor 800 600");
+    client.event("\"surface\"");
+    assert_eq!(client.0.count("\"clipboard"), 0);
 }
