@@ -22,7 +22,6 @@ pub(super) enum Told {
     /// Lock lights.
     Leds(Leds),
     /// Whether positions are taken.
-    #[expect(dead_code, reason = "no test looks at it")]
     Mouse(bool),
     /// Who it is.
     #[expect(dead_code, reason = "no test looks at it")]

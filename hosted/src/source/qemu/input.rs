@@ -1,9 +1,53 @@
-//! What waits for QEMU, joined: when it is slow, motion adds up and places are overtaken.
+//! What the server says: [`Messages`], joined while they wait for QEMU. When it is slow, motion adds
+//! up and places are overtaken.
 
-use crate::source::{InputEvent, ToSource};
+use std::collections::BTreeMap;
+
+use tokio::sync::mpsc::Receiver;
+
+use crate::source::{InputEvent, Size, ToSource};
+
+/// Messages that are taken at once.
+const BATCH: usize = 256;
+
+/// The server's messages.
+pub(super) struct Messages {
+    pub(super) channel: Receiver<ToSource>,
+    /// The sizes that viewers asked for last, by display, for a QEMU that comes later.
+    pub(super) wishes: BTreeMap<u8, Size>,
+}
+
+impl Messages {
+    /// Waits for messages and takes what has come; `None` when the server wants the end. Cancel safe.
+    pub(super) async fn next(&mut self) -> Option<Vec<ToSource>> {
+        let mut waiting = Vec::new();
+        let mut next = self.channel.recv().await;
+        while let Some(message) = next.filter(|message| *message != ToSource::Quit) {
+            if let ToSource::Resize { display, size } = message {
+                self.wishes.insert(display, size);
+            }
+            join(&mut waiting, message);
+            if waiting.len() == BATCH {
+                return Some(waiting);
+            }
+            next = match self.channel.try_recv() {
+                Ok(message) => Some(message),
+                Err(_) => return Some(waiting),
+            };
+        }
+        // What came before the end counts; then the channel is empty.
+        self.channel.close();
+        (!waiting.is_empty()).then_some(waiting)
+    }
+
+    /// Waits for the end. What else is said now is said to nobody; sizes are kept.
+    pub(super) async fn quit(&mut self) {
+        while self.next().await.is_some() {}
+    }
+}
 
 /// Adds a message to those that wait.
-pub(super) fn join(waiting: &mut Vec<ToSource>, message: ToSource) {
+fn join(waiting: &mut Vec<ToSource>, message: ToSource) {
     let joined = match (waiting.last_mut(), &message) {
         (
             Some(ToSource::Input(InputEvent::MoveBy { dx, dy })),

@@ -1,5 +1,7 @@
 //! [`Keyboard`]: keys to QEMU by its numbers, and the lock lights in both directions.
 
+use std::collections::BTreeSet;
+
 use super::interfaces::KeyboardProxy;
 use crate::source::Leds;
 
@@ -15,12 +17,14 @@ pub(super) struct Keyboard<'a> {
     proxy: KeyboardProxy<'a>,
     /// What the lights are as far as is known: as QEMU told, or as the lock keys pressed since make them.
     lights: u32,
+    /// The numbers of the keys that are down.
+    held: BTreeSet<u32>,
 }
 
 impl<'a> Keyboard<'a> {
     /// The keyboard with the lights that QEMU told.
     pub(super) fn new(proxy: KeyboardProxy<'a>, lights: u32) -> Self {
-        Self { proxy, lights }
+        Self { proxy, lights, held: BTreeSet::new() }
     }
 
     /// QEMU told its lights.
@@ -32,12 +36,22 @@ impl<'a> Keyboard<'a> {
     pub(super) async fn key(&mut self, code: u8, extended: bool, down: bool) -> zbus::Result<()> {
         let number = number(code, extended);
         if !down {
+            self.held.remove(&number);
             return self.proxy.release(number).await;
         }
+        self.held.insert(number);
         if !extended && let Some(at) = LOCK_KEYS.iter().position(|&lock| lock == code) {
             self.lights ^= LIGHTS[at];
         }
         self.proxy.press(number).await
+    }
+
+    /// Releases the keys that are down.
+    pub(super) async fn release_all(&mut self) -> zbus::Result<()> {
+        for number in std::mem::take(&mut self.held) {
+            self.proxy.release(number).await?;
+        }
+        Ok(())
     }
 
     /// Presses the lock keys whose lights are not as the viewer wants them. A guest that has no

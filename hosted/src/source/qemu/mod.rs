@@ -13,6 +13,8 @@
 
 mod bus;
 mod display;
+#[cfg(test)]
+mod fake;
 mod input;
 mod interfaces;
 mod keyboard;
@@ -22,18 +24,21 @@ mod notice;
 mod pixels;
 mod qmp;
 mod session;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use tokio::sync::mpsc::{Receiver, channel};
+use tokio::sync::mpsc::channel;
 use tokio::task::LocalSet;
 
 use self::bus::reach;
+use self::input::Messages;
 use self::session::{End, Screens, Session};
-use super::{Host, Inbox, Source, SourceStats, ToSource};
+use super::{Host, Inbox, Source, SourceStats};
 use crate::config::{QemuAddress, QemuDisplay};
 
 /// What the server says and QEMU has not been told.
@@ -72,19 +77,20 @@ impl Source for Qemu {
             }
         })?;
         let screens = Screens { host, stats: self.stats, displays: BTreeMap::new() };
-        LocalSet::new().block_on(&runtime, show(&self.choice, screens, messages))
+        let inbox = Messages { channel: messages, wishes: BTreeMap::new() };
+        LocalSet::new().block_on(&runtime, show(&self.choice, screens, inbox))
     }
 }
 
 /// Shows one QEMU after another; only over a bus is there more than one.
-async fn show(choice: &QemuDisplay, mut screens: Screens, mut inbox: Receiver<ToSource>) -> anyhow::Result<()> {
+async fn show(choice: &QemuDisplay, mut screens: Screens, mut inbox: Messages) -> anyhow::Result<()> {
     // Viewers may come before QEMU does.
     screens.display(0, "Waiting for QEMU.")?;
     let mut told = false;
     loop {
         let session = tokio::select! {
             session = connect(choice, &mut screens) => session,
-            () = quit(&mut inbox) => return Ok(()),
+            () = inbox.quit() => return Ok(()),
         };
         match session {
             Ok(session) => {
@@ -112,7 +118,7 @@ async fn show(choice: &QemuDisplay, mut screens: Screens, mut inbox: Receiver<To
         }
         tokio::select! {
             () = tokio::time::sleep(RETRY) => {}
-            () = quit(&mut inbox) => return Ok(()),
+            () = inbox.quit() => return Ok(()),
         }
     }
 }
@@ -120,11 +126,6 @@ async fn show(choice: &QemuDisplay, mut screens: Screens, mut inbox: Receiver<To
 async fn connect(choice: &QemuDisplay, screens: &mut Screens) -> anyhow::Result<Session> {
     let link = reach(&choice.address).await?;
     Session::start(link, &choice.consoles, screens).await
-}
-
-/// Waits for the end; what else the server says is for nobody.
-async fn quit(inbox: &mut Receiver<ToSource>) {
-    while inbox.recv().await.is_some_and(|message| message != ToSource::Quit) {}
 }
 
 impl QemuAddress {

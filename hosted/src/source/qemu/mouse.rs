@@ -1,5 +1,7 @@
 //! [`Mouse`]: the pointer to QEMU, by position or by motion as the guest's device wants it.
 
+use std::collections::BTreeSet;
+
 use super::interfaces::MouseProxy;
 use crate::source::{Button, Size};
 
@@ -17,12 +19,14 @@ pub(super) struct Mouse<'a> {
     size: Size,
     /// Where the pointer was put last.
     place: (u32, u32),
+    /// The numbers of the buttons that are down.
+    held: BTreeSet<u32>,
 }
 
 impl<'a> Mouse<'a> {
     /// A device on a console of this size.
     pub(super) fn new(proxy: MouseProxy<'a>, absolute: bool, size: Size) -> Self {
-        Self { proxy, absolute, size, place: (0, 0) }
+        Self { proxy, absolute, size, place: (0, 0), held: BTreeSet::new() }
     }
 
     /// Whether the guest's device wants positions.
@@ -63,9 +67,22 @@ impl<'a> Mouse<'a> {
     }
 
     /// A button goes down or up.
-    pub(super) async fn button(&self, button: Button, down: bool) -> zbus::Result<()> {
+    pub(super) async fn button(&mut self, button: Button, down: bool) -> zbus::Result<()> {
         let number = number(button);
-        if down { self.proxy.press(number).await } else { self.proxy.release(number).await }
+        if down {
+            self.held.insert(number);
+            return self.proxy.press(number).await;
+        }
+        self.held.remove(&number);
+        self.proxy.release(number).await
+    }
+
+    /// Releases the buttons that are down.
+    pub(super) async fn release_all(&mut self) -> zbus::Result<()> {
+        for number in std::mem::take(&mut self.held) {
+            self.proxy.release(number).await?;
+        }
+        Ok(())
     }
 
     /// The wheel turns; negative is up.

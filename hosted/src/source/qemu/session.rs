@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use anyhow::Context;
 use futures_util::StreamExt;
-use tokio::sync::mpsc::Receiver;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use zbus::message::Type;
@@ -17,15 +16,13 @@ use zbus::{Connection, MatchRule, Message, MessageStream, Variant};
 
 use super::bus::Link;
 use super::display::Display;
-use super::input::join;
+use super::input::Messages;
 use super::interfaces::{BUS_NAME, ConsoleProxy, KeyboardProxy, MouseProxy, VmProxy, console_path};
 use super::keyboard::{Keyboard, leds};
 use super::listener::Listener;
 use super::mouse::Mouse;
 use crate::source::{Host, Identity, InputEvent, Size, SourceStats, ToSource};
 
-/// Messages that are taken at once.
-const BATCH: usize = 256;
 /// How long a size that a console tells must stand before it counts by itself: the picture of a
 /// newer one may have come already.
 const SETTLED: Duration = Duration::from_millis(40);
@@ -122,20 +119,18 @@ impl Session {
     }
 
     /// Carries pictures one way and input the other until either side ends.
-    pub(super) async fn run(mut self, inbox: &mut Receiver<ToSource>) -> anyhow::Result<End> {
-        let mut waiting = Vec::new();
+    pub(super) async fn run(mut self, inbox: &mut Messages) -> anyhow::Result<End> {
+        for (&display, &size) in &inbox.wishes {
+            self.hear(ToSource::Resize { display, size }).await?;
+        }
         loop {
             tokio::select! {
-                message = inbox.recv() => {
-                    let Some(message) = message else { return Ok(End::Quit) };
-                    join(&mut waiting, message);
-                    while waiting.len() < BATCH && let Ok(message) = inbox.try_recv() {
-                        join(&mut waiting, message);
-                    }
-                    for message in waiting.drain(..) {
-                        if message == ToSource::Quit {
-                            return Ok(End::Quit);
-                        }
+                messages = inbox.next() => {
+                    let Some(messages) = messages else {
+                        self.release_all().await?;
+                        return Ok(End::Quit);
+                    };
+                    for message in messages {
                         self.hear(message).await?;
                     }
                 }
@@ -170,6 +165,15 @@ impl Session {
             }
             // QEMU draws for nobody, too, and stops when its operator says so.
             ToSource::Viewers(_) | ToSource::Freeze(_) | ToSource::Quit => {}
+        }
+        Ok(())
+    }
+
+    /// Nothing stays pressed when the server ends and QEMU does not.
+    async fn release_all(&mut self) -> zbus::Result<()> {
+        self.keyboard.release_all().await?;
+        for console in &mut self.consoles {
+            console.mouse.release_all().await?;
         }
         Ok(())
     }
