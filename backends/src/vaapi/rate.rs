@@ -34,6 +34,7 @@ pub(super) fn bit(mode: RateControl) -> u32 {
 /// What steers the size of pictures.
 pub(super) struct Steering {
     mode: RateControl,
+    scale: Scale,
     tuning: Tuning,
     pixels: u32,
     /// In CQP: one quantiser per picture, also for a bitrate.
@@ -45,7 +46,7 @@ pub(super) struct Steering {
 impl Steering {
     pub(super) fn new(mode: RateControl, scale: Scale, tuning: &Tuning, pixels: u32) -> Self {
         let quantiser = Quantiser::new(scale, tuning, pixels);
-        Self { mode, tuning: *tuning, pixels, quantiser, news: true }
+        Self { mode, scale, tuning: *tuning, pixels, quantiser, news: true }
     }
 
     pub(super) fn retune(&mut self, tuning: &Tuning) {
@@ -91,8 +92,12 @@ impl Steering {
             window_size: 500,
             ..Default::default()
         };
-        if let Rate::Quality(quality) = self.tuning.rate {
-            control.quality_factor = Scale::H26x.of_quality(quality).into();
+        if self.mode == RateControl::Qvbr {
+            // Of a bitrate, the quality beyond which bits are not worth spending.
+            let quality = if let Rate::Quality(quality) = self.tuning.rate { quality } else { 90 };
+            // H.264's is its QP; VP9's counts to 255.
+            let value = u32::from(self.scale.of_quality(quality));
+            control.quality_factor = if self.scale == Scale::Vpx { value * 4 } else { value };
         }
         // disable_frame_skip at 1, disable_bit_stuffing at 2.
         control.rc_flags.value = 1 << 1 | 1 << 2;

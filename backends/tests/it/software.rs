@@ -1,7 +1,9 @@
 //! The software encoders, decoded by FFmpeg.
+use std::{cell::RefCell, sync::Arc};
+
 use sumac_backends::{
-    Backend, Chroma, Codec, Completion, Dmabuf, EncodeRequest, Encoder, Frame, Packet, Rate, Rect, Refusal, Settings,
-    Tuning,
+    Backend, BackendError, Chroma, Codec, Completion, Dmabuf, EncodeRequest, Encoder, Frame, FrameError, Packet, Rate,
+    Rect, Refusal, Settings, Tuning, conformance,
     dmabuf::{Fourcc, MOD_INVALID, MOD_LINEAR, Shape},
     software::Software,
 };
@@ -175,6 +177,26 @@ fn dmabufs_are_read_back_once_and_turned_upright() {
             let psnr = picture.psnr(&decode::decode(codec, &[packet], 320, 240)[0]);
             assert!(psnr >= 34.0, "{codec} of {fourcc}: {psnr:.1} dB");
         }
+    }
+}
+
+#[test]
+fn a_picture_that_vanishes_keeps_the_law() {
+    for codec in codecs() {
+        let picture = natural(64, 48, 0);
+        let files = RefCell::new(Vec::new());
+        let like = memfd(&picture);
+        let settings =
+            Settings { codec, width: 64, height: 48, chroma: Chroma::Yuv420, tuning: Tuning::default(), device: None };
+        let encoder = Software.open(&settings, &like).unwrap();
+        let mut frames = |_| {
+            let frame = memfd(&picture);
+            files.borrow_mut().push(Arc::clone(&frame.dmabuf().unwrap().planes()[0].fd));
+            frame
+        };
+        let mut lose = || rustix::fs::ftruncate(files.borrow().last().unwrap(), 0).unwrap();
+        let error = conformance::check_loss(encoder, &settings, &mut frames, 3, &mut lose).unwrap();
+        assert!(matches!(error, BackendError::Frame(FrameError::System { .. })), "{codec}: {error}");
     }
 }
 

@@ -1,6 +1,11 @@
 //! The V4L2 backend on the kernel's virtual stateful encoder, with real dmabufs. Runs where vicodec
 //! is, as in the kernel of `tests/kernel`.
-use std::{fs, path::PathBuf, process::Command, time::Duration};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use sumac_backends::{
@@ -243,6 +248,25 @@ fn what_the_driver_cannot_take_is_said() {
     let memory = picture.frame();
     let error = V4l2.open(&settings(644, 363, Rate::Quality(80)), &memory).map(drop).unwrap_err();
     assert_eq!(error.to_string(), "v4l2 cannot encode a picture that is not in a dmabuf");
+}
+
+/// A device that is unbound from its driver is gone for those who have it open, as when it is
+/// unplugged.
+#[test]
+fn the_loss_of_the_device_keeps_the_law() {
+    let driver = Path::new("/sys/bus/platform/drivers/vicodec");
+    if !present("the_loss_of_the_device_keeps_the_law") {
+        return;
+    }
+    let picture = natural(640, 368, 0);
+    let mut frames = |_| Origin::Udmabuf.frame(&picture, 2560, 368).unwrap();
+    let settings = settings(640, 368, Rate::Quality(80));
+    let encoder = open(&settings, &frames(0));
+    let mut lose = || fs::write(driver.join("unbind"), "vicodec.0").unwrap();
+    let error = conformance::check_loss(encoder, &settings, &mut frames, 3, &mut lose);
+    fs::write(driver.join("bind"), "vicodec.0").unwrap();
+    assert_eq!(error, Ok(BackendError::Lost(settings.device.unwrap())));
+    assert!(present("after it came back"));
 }
 
 #[test]

@@ -11,7 +11,7 @@ use crate::{
     check::{self, Known, Told},
     coder, jpeg,
     picture::{Nv12, Space},
-    vpx,
+    rate, vpx,
 };
 
 pub(crate) type Status = u32;
@@ -21,11 +21,13 @@ pub(crate) type Status = u32;
 pub(crate) struct Switches {
     pub(crate) no_lp: bool,
     pub(crate) no_vpp: bool,
-    pub(crate) cqp: bool,
+    /// The rate controls that it has, where they are fewer.
+    pub(crate) rates: Option<u32>,
     pub(crate) no_sync_buffer: bool,
     slow: bool,
     null: bool,
     fail: Option<u64>,
+    lost: Option<u64>,
 }
 
 pub(crate) struct Driver {
@@ -43,12 +45,16 @@ pub(crate) struct Driver {
 
 struct Config {
     profile: va::VAProfile,
+    rate: u32,
 }
 
 struct Context {
     profile: va::VAProfile,
+    /// One of the bits VA_RC.
+    rate: u32,
     target: u32,
     told: Told,
+    told_rate: rate::Told,
     told_jpeg: jpeg::Told,
     told_vpx: vpx::Told,
     known_vpx: vpx::Known,
@@ -92,7 +98,9 @@ pub(crate) enum Buffer {
     Vp9Sequence(Box<va::VAEncSequenceParameterBufferVP9>),
     Vp9Picture(Box<va::VAEncPictureParameterBufferVP9>),
     Huffman(Box<va::VAHuffmanTableBufferJPEGBaseline>),
-    Misc,
+    RateControl(va::VAEncMiscParameterRateControl),
+    FrameRate(va::VAEncMiscParameterFrameRate),
+    Hrd(va::VAEncMiscParameterHRD),
     Coded { most: usize, segment: Box<va::VACodedBufferSegment>, bytes: Vec<u8> },
 }
 
@@ -103,11 +111,15 @@ impl Switches {
             match word.split_once('=').unwrap_or((word, "")) {
                 ("no-lp", _) => new.no_lp = true,
                 ("no-vpp", _) => new.no_vpp = true,
-                ("cqp", _) => new.cqp = true,
+                ("cqp", _) => new.rates = Some(va::VA_RC_CQP),
+                ("cbr", _) => new.rates = Some(va::VA_RC_CBR),
+                ("vbr", _) => new.rates = Some(va::VA_RC_VBR),
+                ("qvbr", _) => new.rates = Some(va::VA_RC_QVBR),
                 ("no-sync-buffer", _) => new.no_sync_buffer = true,
                 ("slow", _) => new.slow = true,
                 ("null", _) => new.null = true,
                 ("fail", number) => new.fail = number.parse().ok(),
+                ("lost", number) => new.lost = number.parse().ok(),
                 _ => {}
             }
         }
@@ -161,10 +173,21 @@ impl Driver {
         self.next
     }
 
-    pub(crate) fn create_config(&mut self, profile: va::VAProfile) -> u32 {
+    /// `rate` is the rate control that was asked for.
+    pub(crate) fn create_config(&mut self, profile: va::VAProfile, rate: u32) -> u32 {
         let id = self.id();
-        self.configs.insert(id, Config { profile });
+        self.configs.insert(id, Config { profile, rate });
         id
+    }
+
+    /// The rate controls that there are.
+    pub(crate) fn rates(&self) -> u32 {
+        self.switches.rates.unwrap_or(va::VA_RC_CQP | va::VA_RC_CBR | va::VA_RC_VBR)
+    }
+
+    /// Whether the device has gone.
+    pub(crate) fn lost(&self) -> bool {
+        self.switches.lost.is_some_and(|number| self.pictures >= number)
     }
 
     pub(crate) fn destroy_config(&mut self, id: u32) -> Status {
@@ -200,10 +223,10 @@ impl Driver {
     }
 
     pub(crate) fn create_context(&mut self, config: u32, width: u32, height: u32) -> Result<u32, Status> {
-        let Some(Config { profile }) = self.configs.get(&config) else {
+        let Some(Config { profile, rate }) = self.configs.get(&config) else {
             return Err(va::VA_STATUS_ERROR_INVALID_CONFIG);
         };
-        let profile = *profile;
+        let (profile, rate) = (*profile, *rate);
         if width > 4096 || height > 4096 {
             return Err(va::VA_STATUS_ERROR_RESOLUTION_NOT_SUPPORTED);
         }
@@ -213,8 +236,10 @@ impl Driver {
         let codec = if profile == va::VAProfileVP8Version0_3 { Codec::Vp8 } else { Codec::Vp9 };
         let context = Context {
             profile,
+            rate,
             target: 0,
             told: Told::default(),
+            told_rate: rate::Told::default(),
             told_jpeg: jpeg::Told::default(),
             told_vpx: vpx::Told::default(),
             known_vpx: vpx::Known { size: (width, height), ..vpx::Known::default() },
@@ -261,6 +286,7 @@ impl Driver {
         let Some(context) = self.contexts.get_mut(&context) else { return va::VA_STATUS_ERROR_INVALID_CONTEXT };
         (context.target, context.told, context.pipeline) = (target, Told::default(), None);
         (context.told_jpeg, context.told_vpx) = (jpeg::Told::default(), vpx::Told::default());
+        context.told_rate = rate::Told::default();
         va::VA_STATUS_SUCCESS
     }
 
@@ -286,13 +312,18 @@ impl Driver {
             Some(Buffer::Vp9Sequence(seq)) => context.told_vpx.vp9_sequence = Some(**seq),
             Some(Buffer::Vp9Picture(pic)) => context.told_vpx.vp9_picture = Some(**pic),
             Some(Buffer::Huffman(tables)) => context.told_jpeg.huffman = Some(**tables),
-            Some(Buffer::Misc) => {}
+            Some(Buffer::RateControl(told)) => context.told_rate.control = Some(*told),
+            Some(Buffer::FrameRate(told)) => context.told_rate.frame_rate = Some(*told),
+            Some(Buffer::Hrd(told)) => context.told_rate.buffer = Some(*told),
             Some(Buffer::Coded { .. }) | None => return self.complain("a buffer is rendered that is no parameter"),
         }
         va::VA_STATUS_SUCCESS
     }
 
     pub(crate) fn end_picture(&mut self, id: u32) -> Status {
+        if self.lost() {
+            return va::VA_STATUS_ERROR_OPERATION_FAILED;
+        }
         let Some(mut context) = self.contexts.remove(&id) else { return va::VA_STATUS_ERROR_INVALID_CONTEXT };
         let done = if self.switches.null {
             self.answer(&context);
@@ -389,12 +420,14 @@ impl Driver {
         } else if matches!(context.profile, va::VAProfileVP8Version0_3 | va::VAProfileVP9Profile0) {
             let check = if context.profile == va::VAProfileVP9Profile0 { vpx::vp9 } else { vpx::vp8 };
             let verdict = check(&mut context.known_vpx, &context.told_vpx)?;
+            rate::check(context.rate, &context.told_rate, verdict.key)?;
             if !self.surfaces.contains_key(&verdict.reconstructed) {
                 return Err("reconstructed_frame is no surface".into());
             }
             (verdict.coded, context.vpx.encode(verdict, picture)?)
         } else {
             let verdict = check::picture(&mut context.known, &context.told)?;
+            rate::check(context.rate, &context.told_rate, verdict.idr)?;
             if !self.surfaces.contains_key(&verdict.reconstructed) {
                 return Err("CurrPic is no surface".into());
             }

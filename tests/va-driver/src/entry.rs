@@ -199,13 +199,12 @@ unsafe extern "C" fn attributes(
     list: *mut va::VAConfigAttrib,
     count: c_int,
 ) -> VAStatus {
-    let cqp = unsafe { driver(ctx) }.switches.cqp;
+    let rates = unsafe { driver(ctx) }.rates();
     let encodes = matches!(entrypoint, va::VAEntrypointEncSlice | va::VAEntrypointEncSliceLP);
     for attribute in unsafe { std::slice::from_raw_parts_mut(list, count as usize) } {
         attribute.value = match attribute.type_ {
             va::VAConfigAttribRTFormat => va::VA_RT_FORMAT_YUV420 | va::VA_RT_FORMAT_RGB32,
-            va::VAConfigAttribRateControl if encodes && cqp => va::VA_RC_CQP,
-            va::VAConfigAttribRateControl if encodes => va::VA_RC_CQP | va::VA_RC_CBR | va::VA_RC_VBR,
+            va::VAConfigAttribRateControl if encodes => rates,
             va::VAConfigAttribEncPackedHeaders if encodes => {
                 va::VA_ENC_PACKED_HEADER_SEQUENCE | va::VA_ENC_PACKED_HEADER_PICTURE | va::VA_ENC_PACKED_HEADER_SLICE
             }
@@ -223,8 +222,8 @@ unsafe extern "C" fn create_config(
     ctx: Ctx,
     profile: va::VAProfile,
     entrypoint: va::VAEntrypoint,
-    _: *mut va::VAConfigAttrib,
-    _: c_int,
+    list: *mut va::VAConfigAttrib,
+    count: c_int,
     id: *mut va::VAConfigID,
 ) -> VAStatus {
     let mut driver = unsafe { driver(ctx) };
@@ -237,7 +236,13 @@ unsafe extern "C" fn create_config(
     if refused {
         return status(va::VA_STATUS_ERROR_UNSUPPORTED_ENTRYPOINT);
     }
-    unsafe { *id = driver.create_config(profile) };
+    let attributes = unsafe { std::slice::from_raw_parts(list, count as usize) };
+    let rate = attributes.iter().find(|a| a.type_ == va::VAConfigAttribRateControl).map_or(0, |a| a.value);
+    let encodes = matches!(entrypoint, va::VAEntrypointEncSlice | va::VAEntrypointEncSliceLP);
+    if encodes && (rate.count_ones() != 1 || rate & driver.rates() == 0) {
+        return status(va::VA_STATUS_ERROR_INVALID_CONFIG);
+    }
+    unsafe { *id = driver.create_config(profile, rate) };
     OK
 }
 
@@ -411,12 +416,34 @@ unsafe extern "C" fn create_buffer(
         va::VAProcPipelineParameterBufferType if whole(size_of::<va::VAProcPipelineParameterBuffer>()) => {
             Buffer::Pipeline(unsafe { pipeline(&*data.cast()) })
         }
-        va::VAEncMiscParameterBufferType if !data.is_null() => Buffer::Misc,
+        va::VAEncMiscParameterBufferType if !data.is_null() => match unsafe { misc(data, size) } {
+            Some(buffer) => buffer,
+            None => return status(va::VA_STATUS_ERROR_UNSUPPORTED_BUFFERTYPE),
+        },
         va::VAEncCodedBufferType => Buffer::Coded { most: size, segment: Box::default(), bytes: Vec::new() },
         _ => return status(va::VA_STATUS_ERROR_UNSUPPORTED_BUFFERTYPE),
     };
     unsafe { *id = driver(ctx).create_buffer(buffer) };
     OK
+}
+
+/// A type, and behind it the structure that it names.
+unsafe fn misc(data: *mut c_void, size: usize) -> Option<Buffer> {
+    let kind: u32 = unsafe { *data.cast() };
+    let body = unsafe { data.byte_add(size_of::<u32>()) };
+    let whole = |wanted: usize| size == size_of::<u32>() + wanted;
+    match kind {
+        va::VAEncMiscParameterTypeRateControl if whole(size_of::<va::VAEncMiscParameterRateControl>()) => {
+            Some(Buffer::RateControl(unsafe { *body.cast() }))
+        }
+        va::VAEncMiscParameterTypeFrameRate if whole(size_of::<va::VAEncMiscParameterFrameRate>()) => {
+            Some(Buffer::FrameRate(unsafe { *body.cast() }))
+        }
+        va::VAEncMiscParameterTypeHRD if whole(size_of::<va::VAEncMiscParameterHRD>()) => {
+            Some(Buffer::Hrd(unsafe { *body.cast() }))
+        }
+        _ => None,
+    }
 }
 
 unsafe fn pipeline(p: &va::VAProcPipelineParameterBuffer) -> Pipeline {
@@ -471,12 +498,20 @@ unsafe extern "C" fn end_picture(ctx: Ctx, context: va::VAContextID) -> VAStatus
 }
 
 unsafe extern "C" fn sync_surface(ctx: Ctx, id: va::VASurfaceID) -> VAStatus {
-    let known = unsafe { driver(ctx) }.has_surface(id);
+    let driver = unsafe { driver(ctx) };
+    if driver.lost() {
+        return status(va::VA_STATUS_ERROR_OPERATION_FAILED);
+    }
+    let known = driver.has_surface(id);
     status(if known { va::VA_STATUS_SUCCESS } else { va::VA_STATUS_ERROR_INVALID_SURFACE })
 }
 
 unsafe extern "C" fn sync_buffer(ctx: Ctx, id: va::VABufferID, _: u64) -> VAStatus {
-    let known = unsafe { driver(ctx) }.buffer(id).is_some();
+    let mut driver = unsafe { driver(ctx) };
+    if driver.lost() {
+        return status(va::VA_STATUS_ERROR_OPERATION_FAILED);
+    }
+    let known = driver.buffer(id).is_some();
     status(if known { va::VA_STATUS_SUCCESS } else { va::VA_STATUS_ERROR_INVALID_BUFFER })
 }
 

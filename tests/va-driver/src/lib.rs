@@ -6,8 +6,9 @@
 //! the headers as they came, and all macroblocks as I_PCM, which any decoder shows without loss.
 //! JPEG is coded by the tables that came with it; VP8 and VP9 by the software encoder, which is libvpx.
 //!
-//! `SUMAC_VA` holds its switches, separated by commas: `no-lp`, `no-vpp`, `cqp` (no rate control of
-//! its own), `no-sync-buffer`, `slow` (5 ms per picture), `fail=N` (picture N, from 0, fails), `null` (reads and
+//! `SUMAC_VA` holds its switches, separated by commas: `no-lp`, `no-vpp`, `cqp`, `cbr`,
+//! `vbr` or `qvbr` (its only rate control), `no-sync-buffer`, `slow` (5 ms per picture), `fail=N` (picture N, from 0, fails), `lost=N` (from picture N on
+//! nothing works any more), `null` (reads and
 //! codes nothing: every picture is the same bytes, for measuring what is around it).
 //! `SUMAC_VA_ACCOUNT` names a file to which each complaint and, at the end, the count of pictures
 //! and of pixel bytes read is appended.
@@ -41,4 +42,5 @@ mod entry;
 pub mod headers;
 pub mod jpeg;
 mod picture;
+pub mod rate;
 pub mod vpx;

@@ -180,6 +180,13 @@ pub(super) fn lacking() {
     let frame = frame(&natural(160, 96, 0));
     let error = Vaapi.open(&settings(Codec::H264, 160, 96, Rate::Quality(90)), &frame).map(drop).unwrap_err();
     assert!(matches!(error, BackendError::Library { call: "vaCreateConfig", .. }), "{error}");
+    // What needs no conversion needs no VPP.
+    let picture = natural(384, 256, 0);
+    for codec in [Codec::H264, Codec::Vp9] {
+        let mut encoder = open(codec, Rate::Quality(90), &nv12(&picture));
+        let packet = encode(&mut *encoder, nv12(&picture), nv12(&picture).bounds()).unwrap();
+        assert!(packet.keyframe, "{codec}");
+    }
     let memory = natural(160, 96, 0).frame();
     let error = Vaapi.open(&settings(Codec::H264, 160, 96, Rate::Quality(90)), &memory).map(drop).unwrap_err();
     assert_eq!(error.to_string(), "vaapi cannot encode a picture that is not in a dmabuf");
@@ -234,6 +241,15 @@ fn nv12(picture: &Picture) -> Frame {
     let planes = [&luma, &chroma].map(|bytes| Origin::Udmabuf.plane(bytes, width).unwrap());
     let shape = Shape { width, height, fourcc: Fourcc::NV12, modifier: 0, y_inverted: false };
     Frame::from_dmabuf(Dmabuf::new(shape, &planes).unwrap())
+}
+
+pub(super) fn loss() {
+    let picture = natural(160, 96, 0);
+    let settings = settings(Codec::H264, 160, 96, Rate::Quality(80));
+    let encoder = Vaapi.open(&settings, &frame(&picture)).unwrap();
+    let mut frames = |_| frame(&picture);
+    let error = conformance::check_loss(encoder, &settings, &mut frames, 3, &mut || {}).unwrap();
+    assert!(matches!(error, BackendError::Library { .. }), "{error}");
 }
 
 pub(super) fn planes() {

@@ -39,7 +39,7 @@ fn run(case: &str, switches: &str) -> Option<String> {
 
 #[test]
 fn it_keeps_the_law() {
-    for switches in ["", "no-lp,no-sync-buffer", "cqp"] {
+    for switches in ["", "no-lp,no-sync-buffer", "cqp", "cbr", "vbr", "qvbr"] {
         run("law", switches);
     }
 }
@@ -87,6 +87,12 @@ fn a_running_encoder_allocates_nothing() {
 }
 
 #[test]
+fn the_loss_of_the_device_keeps_the_law() {
+    run("loss", "lost=4");
+    run("loss", "lost=4,no-sync-buffer");
+}
+
+#[test]
 fn planes_in_dmabufs_of_their_own_are_encoded() {
     let Some(account) = run("planes", "") else { return };
     // What needs no conversion is read as it lies, once: 12 bits per pixel of each codec's picture.
@@ -117,6 +123,7 @@ fn child() {
         Ok("zero") => cases::zero(),
         Ok("unmapped") => cases::unmapped(),
         Ok("allocations") => cases::allocations(),
+        Ok("loss") => cases::loss(),
         Ok("planes") => cases::planes(),
         Ok("resize") => cases::resize(),
         Ok("largest") => cases::largest(),
