@@ -22,6 +22,8 @@ pub(super) enum Kind {
     Glz,
     /// With loss.
     Jpeg,
+    /// With so much loss that it is there soon on a slow link.
+    Sketch,
 }
 
 /// What decides, of one client.
@@ -91,6 +93,16 @@ impl Choice {
             _ => Kind::Lz,
         };
         if kind == Kind::Quic && area >= JPEG_AREA && self.is_on(self.jpeg) { Kind::Jpeg } else { kind }
+    }
+
+    /// What the first image is sent as, which is the whole picture.
+    pub(super) fn first(&self, width: u32, height: u32) -> Kind {
+        let pays = u64::from(width) * u64::from(height) >= JPEG_AREA;
+        if self.slow && pays && self.looks() && self.is_on(self.jpeg) {
+            return Kind::Sketch;
+        }
+        // The picture may be larger than a dictionary.
+        Self { glz: false, ..*self }.kind(width, height, false)
     }
 
     /// The same, but without loss.
@@ -170,5 +182,15 @@ mod tests {
         assert_eq!((never.kind(64, 64, true), never.deflates()), (Kind::Quic, false));
         let always = Choice { jpeg: WanCompression::Always, zlib: WanCompression::Always, ..choice };
         assert_eq!((always.kind(64, 64, true), always.deflates()), (Kind::Jpeg, true));
+    }
+
+    #[test]
+    fn the_first_picture_is_a_sketch_only_on_a_slow_link_and_where_loss_is_allowed() {
+        let slow = |word| Choice { slow: true, ..choice(word) };
+        assert_eq!(slow("auto_glz").first(1280, 720), Kind::Sketch);
+        assert_eq!(choice("auto_glz").first(1280, 720), Kind::Lz, "a dictionary has no room for it");
+        assert_eq!(slow("auto_glz").exact().first(1280, 720), Kind::Lz);
+        assert_eq!(slow("lz4").first(1280, 720), Kind::Lz4);
+        assert_eq!(Choice { local: true, ..slow("auto_glz") }.first(1280, 720), Kind::Rows);
     }
 }

@@ -17,6 +17,10 @@ use crate::source::Rect;
 
 /// Of JPEG pictures, on libjpeg's scale of 1 to 100.
 const QUALITY: u8 = 85;
+/// Of sketches, tried in turn, and the bytes that a sketch should have at most: what TCP sends in its
+/// first two round trips.
+const SKETCHES: [u8; 4] = [60, 40, 20, 8];
+const SKETCH_BYTES: usize = 40_000;
 /// GLZ data is deflated from this length on, in bytes, at this level of 0 to 9.
 const WORTH_DEFLATING: usize = 100;
 const LEVEL: u32 = 3;
@@ -66,17 +70,32 @@ impl Encoders {
     pub(super) fn encode(&mut self, kind: Kind, glz: Option<&Glz>, frame: &Frame, rect: Rect) -> Option<Encoded> {
         let coded = match kind {
             Kind::Rows => None,
-            Kind::Jpeg => self.jpeg(frame, rect).or_else(|| self.coded(Kind::Quic, None, frame, rect)),
+            Kind::Jpeg => self.jpeg(frame, rect, QUALITY).or_else(|| self.coded(Kind::Quic, None, frame, rect)),
+            Kind::Sketch => self.sketch(frame, rect).or_else(|| self.coded(Kind::Lz, None, frame, rect)),
             Kind::Glz => self.coded(Kind::Glz, glz, frame, rect).or_else(|| self.coded(Kind::Lz, None, frame, rect)),
             _ => self.coded(kind, None, frame, rect),
         };
         coded.or_else(|| rows(frame, rect))
     }
 
-    fn jpeg(&mut self, frame: &Frame, rect: Rect) -> Option<Encoded> {
+    /// The best of a few qualities that is small enough, else the smallest.
+    fn sketch(&mut self, frame: &Frame, rect: Rect) -> Option<Encoded> {
+        let mut sketch = None;
+        for quality in SKETCHES {
+            let coded = self.jpeg(frame, rect, quality)?;
+            let is_small = coded.payload.len() <= SKETCH_BYTES;
+            sketch = Some(coded);
+            if is_small {
+                break;
+            }
+        }
+        sketch
+    }
+
+    fn jpeg(&mut self, frame: &Frame, rect: Rect, quality: u8) -> Option<Encoded> {
         let Rect { x, y, width, height } = rect;
         let jpeg = self.jpeg.get_or_insert_with(Jpeg::new);
-        let data = jpeg.encode(frame, FrameRect { x, y, width, height }, QUALITY, Chroma::Yuv420).ok()?;
+        let data = jpeg.encode(frame, FrameRect { x, y, width, height }, quality, Chroma::Yuv420).ok()?;
         Some(Encoded { body: Body::Jpeg, payload: Bytes::from_owner(data) })
     }
 
@@ -297,5 +316,21 @@ mod tests {
         assert_eq!(rows(band).unwrap().payload.as_ptr(), frame.pixels()[8 * 256..].as_ptr());
         assert!(rows(Rect { x: 1, width: SIDE - 1, ..band }).is_some());
         assert!(rows(Rect { x: 1, width: SIDE - 1, y: 63, height: 2 }).is_none());
+    }
+
+    #[test]
+    fn a_sketch_is_small_or_as_coarse_as_it_gets() {
+        let size = (1280, 720);
+        let noise: Vec<u8> =
+            (0..size.0 * size.1 * 4).map(|n: u32| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+        let layout = Layout { width: size.0, height: size.1, stride: size.0 * 4 };
+        let flat = Frame::from_memory(layout, vec![90; noise.len()]).unwrap();
+        let noise = Frame::from_memory(layout, noise).unwrap();
+        let len = |frame: &Frame, kind| {
+            let all = Rect { x: 0, y: 0, width: size.0, height: size.1 };
+            Encoders::default().encode(kind, None, frame, all).unwrap().payload.len()
+        };
+        assert!(len(&flat, Kind::Sketch) <= SKETCH_BYTES);
+        assert!(len(&noise, Kind::Sketch) < len(&noise, Kind::Jpeg) / 4);
     }
 }

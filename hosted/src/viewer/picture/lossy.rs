@@ -40,6 +40,13 @@ impl Lossy {
         }
     }
 
+    /// Puts back what was taken and not drawn: it has rested.
+    pub(super) fn put_back(&mut self, region: Region, now: Instant) {
+        if !region.is_empty() {
+            self.ages.insert(0, (now.checked_sub(REST).unwrap_or(now), region));
+        }
+    }
+
     /// What moved is as exact as it was.
     pub(super) fn scrolled(&mut self, scroll: &Scroll) {
         for (_, region) in &mut self.ages {

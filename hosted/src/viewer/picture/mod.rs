@@ -89,8 +89,7 @@ impl Painter {
             self.draw_images(line, frame, rect, &mut rested, false)?;
         }
         self.choice = lossy;
-        // What the client's window held back.
-        rested.rects().iter().for_each(|rect| self.lossy.lossy(*rect, now));
+        self.lossy.put_back(rested, now);
         Ok(())
     }
 
@@ -105,6 +104,12 @@ impl Painter {
     ) -> Result<(), Close> {
         self.choice.lz4 = line.machine.caps().contains(DisplayCaps::LZ4_COMPRESSION);
         self.choice.slow = line.link().is_slow();
+        if whole
+            && due.scrolls.is_empty()
+            && let [rect] = *due.pixels.rects()
+        {
+            return self.draw_whole(line, frame, rect, &mut due.pixels);
+        }
         while let Some(scroll) = due.scrolls.first() {
             if !say(line, &message::copy_bits(*scroll), &[])? {
                 return Ok(());
@@ -130,6 +135,21 @@ impl Painter {
         Ok(())
     }
 
+    /// Sends `rect` as one image: there are clients that take the first drawing for all of the picture.
+    fn draw_whole(
+        &mut self,
+        line: &mut Line<DisplayServer>,
+        frame: &Frame,
+        rect: Rect,
+        due: &mut Region,
+    ) -> Result<(), Close> {
+        if !line.machine.common().may_send() {
+            return Ok(());
+        }
+        let kind = self.choice.first(rect.width, rect.height);
+        self.draw_image(line, frame, rect, kind, due).map(drop)
+    }
+
     /// Sends `rect`, its natural parts apart, and takes out of `due` what was sent; answers whether
     /// that was all.
     fn draw_images(
@@ -151,19 +171,35 @@ impl Painter {
                 return Ok(false);
             }
             let kind = self.choice.kind(band.width, band.height, natural);
-            if let Some(encoded) = self.encode(kind, frame, band) {
-                self.images += 1;
-                let message = message::draw_copy(encoded.image(self.images, band), band);
-                if !say(line, &message, &[encoded.payload])? {
-                    return Ok(false);
-                }
-                match encoded.body {
-                    Body::Jpeg => self.lossy.lossy(band, Instant::now()),
-                    _ => self.lossy.exact(band),
-                }
+            if !self.draw_image(line, frame, band, kind, due)? {
+                return Ok(false);
             }
-            due.subtract(band);
         }
+        Ok(true)
+    }
+
+    /// Sends one image and takes it out of `due`; `false` when the client has to acknowledge something
+    /// first.
+    fn draw_image(
+        &mut self,
+        line: &mut Line<DisplayServer>,
+        frame: &Frame,
+        rect: Rect,
+        kind: Kind,
+        due: &mut Region,
+    ) -> Result<bool, Close> {
+        if let Some(encoded) = self.encode(kind, frame, rect) {
+            self.images += 1;
+            let message = message::draw_copy(encoded.image(self.images, rect), rect);
+            if !say(line, &message, &[encoded.payload])? {
+                return Ok(false);
+            }
+            match encoded.body {
+                Body::Jpeg => self.lossy.lossy(rect, Instant::now()),
+                _ => self.lossy.exact(rect),
+            }
+        }
+        due.subtract(rect);
         Ok(true)
     }
 
