@@ -1,4 +1,4 @@
-//! The guest's agent as viewers see it: the clipboard of a source.
+//! The guest's agent as viewers see it: the clipboard of a source, or the guest's own agent.
 //!
 //! ```text
 //!  source ─grab, release, answer─► GuestClipboard ─► Board ─► each viewer's agent stream
@@ -9,8 +9,10 @@
 
 mod board;
 mod clipboard;
+mod relay;
 
 pub(crate) use board::{Board, News, Seat};
 pub use clipboard::{
     CLIPBOARD_MOST, Clipboard, ClipboardEvent, ClipboardKind, ClipboardRequest, GuestClipboard, Selection,
 };
+pub(crate) use relay::{Ear, Filter, Relay};

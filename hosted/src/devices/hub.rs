@@ -93,6 +93,16 @@ impl DeviceHub {
         Some(Attached { entry })
     }
 
+    /// Gives the guest's agent to who relays it, unless somebody has it.
+    pub(crate) fn attach_agent(&self) -> Option<Attached> {
+        let entries = self.entries.borrow();
+        let is_free = |entry: &&Rc<Entry>| entry.pipe.kind == DeviceKind::Agent && entry.owner.get().is_none();
+        let entry = Rc::clone(entries.iter().find(is_free)?);
+        entry.owner.set(Some(0));
+        entry.pipe.attach();
+        Some(Attached { entry })
+    }
+
     fn entry(&self, channel: ChannelName) -> Option<Rc<Entry>> {
         self.entries.borrow().iter().find(|entry| entry.channel == Some(channel)).cloned()
     }
@@ -127,6 +137,12 @@ impl Attached {
     /// Whether the source took the device away.
     pub(crate) fn is_ended(&self) -> bool {
         self.entry.pipe.is_ended()
+    }
+
+    /// Goes and comes again, for the guest to begin anew.
+    pub(crate) fn reattach(&self) {
+        self.entry.pipe.detach();
+        self.entry.pipe.attach();
     }
 
     /// The guest's end.

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::displays::Displays;
 use super::source_thread::SourceThread;
-use crate::agent::Board;
+use crate::agent::{Board, Filter, Relay};
 use crate::auth::{AuthRate, KeyStock, TicketCheck};
 use crate::config::Config;
 use crate::connection::millis;
@@ -31,6 +31,7 @@ pub(crate) struct Engine {
     record: RecordHub,
     devices: DeviceHub,
     board: Board,
+    relay: Relay,
     source: SourceThread,
     sessions: RefCell<HashMap<u32, Rc<Session>>>,
     watching: Rc<Cell<usize>>,
@@ -69,6 +70,7 @@ impl Engine {
         let playback = PlaybackHub::new(sound.playback().clone(), config.playback_compression);
         let (record, devices) = (RecordHub::new(sound.record().clone()), DeviceHub::new(devices));
         let board = Board::new(clipboard, config.copy_paste);
+        let relay = Relay::new(Filter { copy_paste: config.copy_paste, file_transfer: config.file_transfer });
         Rc::new(Self {
             config,
             epoch,
@@ -77,6 +79,7 @@ impl Engine {
             record,
             devices,
             board,
+            relay,
             source,
             sessions: RefCell::default(),
             watching: Rc::default(),
@@ -125,6 +128,11 @@ impl Engine {
         &self.board
     }
 
+    /// The guest's own agent.
+    pub(crate) fn relay(&self) -> &Relay {
+        &self.relay
+    }
+
     /// The channels that a session can link, in the order of CHANNELS_LIST.
     pub(crate) fn channels(&self) -> Vec<ChannelName> {
         let numbers = self.displays.numbers();
@@ -142,7 +150,7 @@ impl Engine {
     pub(crate) fn take_mail(&self) {
         self.playback.take_mail(self.now());
         self.record.take_mail();
-        let others = self.devices.take_mail() | self.board.take_mail();
+        let others = self.devices.take_mail() | self.board.take_mail() | self.relay.take_mail(&self.devices);
         if self.displays.take_mail() || others {
             self.sessions.borrow().values().for_each(|session| session.ring());
         }

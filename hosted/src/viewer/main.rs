@@ -5,14 +5,17 @@ use std::rc::Rc;
 use bytes::Bytes;
 use sumac_core::channel::main::{MainEvent, MainServer};
 use sumac_core::channel::{Heard, Refused};
+use sumac_core::limits::AGENT_TOKENS;
 use sumac_core::proto::caps::MainCaps;
+use sumac_core::proto::common::LinkError;
 use sumac_core::proto::main::{
-    AgentData, AgentToken, ChannelId, ChannelsList, Init, MouseMode, MouseModes, Name, ServerMessage, Uuid,
+    AgentConnected, AgentConnectedTokens, AgentData, AgentDisconnected, AgentToken, ChannelId, ChannelsList, Init,
+    MouseMode, MouseModes, Name, ServerMessage, Uuid,
 };
 use sumac_core::wire::{Counted, Data, Rest};
 use tokio::sync::Notify;
 
-use super::agent::Agent;
+use super::agent::{Agent, Guest};
 use super::{ChannelName, Session};
 use crate::connection::{Close, Handler, Line};
 use crate::server::Engine;
@@ -36,14 +39,8 @@ const AGENT_AHEAD: usize = 64 * 1024;
 
 impl Main {
     pub(super) fn new(engine: Rc<Engine>, session: Rc<Session>, bell: Rc<Notify>) -> Self {
-        Self {
-            engine,
-            session,
-            agent: Agent::new(bell),
-            told: Vec::new(),
-            absolute: true,
-            identity: Identity::default(),
-        }
+        let agent = Agent::new(guest(&engine), bell);
+        Self { engine, session, agent, told: Vec::new(), absolute: true, identity: Identity::default() }
     }
 
     /// Names the channels that are there and not in `told`: a client makes each that it reads.
@@ -64,24 +61,34 @@ impl Main {
     }
 
     fn on_agent_data(&mut self, line: &mut Line<MainServer>, chunk: &[u8]) -> Result<(), Close> {
-        let heard = self.agent.on_chunk(self.engine.board(), chunk)?;
-        heard.sizes.iter().for_each(|&(display, size)| self.engine.resize(display, size));
-        if let Some(tokens) = heard.tokens {
-            send(line, &ServerMessage::AgentToken(AgentToken { tokens }))?;
-        }
+        let sizes = self.agent.on_chunk(guest(&self.engine), chunk)?;
+        sizes.iter().for_each(|&(display, size)| self.engine.resize(display, size));
         self.send_agent(line)
     }
 
     /// Sends what the client has tokens for; content goes as the client reads.
     fn send_agent(&mut self, line: &mut Line<MainServer>) -> Result<(), Close> {
+        if let Some(tokens) = self.agent.tokens() {
+            send(line, &ServerMessage::AgentToken(AgentToken { tokens }))?;
+        }
         while line.machine.agent_credit() > 0
             && line.unsent() <= AGENT_AHEAD
-            && let Some(chunk) = self.agent.next_chunk(self.engine.board())
+            && let Some(chunk) = self.agent.next_chunk(guest(&self.engine))
         {
             let data = Rest(Data::Promised(chunk.iter().map(Bytes::len).sum()));
             line.send(&ServerMessage::AgentData(AgentData { data }), &chunk).map_err(Close::Refused)?;
         }
         Ok(())
+    }
+
+    /// Another agent than before: the client opens its stream anew.
+    fn send_other_agent(line: &mut Line<MainServer>) -> Result<(), Close> {
+        send(line, &ServerMessage::AgentDisconnected(AgentDisconnected { reason: LinkError::OK }))?;
+        if line.machine.caps().contains(MainCaps::AGENT_CONNECTED_TOKENS) {
+            send(line, &ServerMessage::AgentConnectedTokens(AgentConnectedTokens { tokens: AGENT_TOKENS }))
+        } else {
+            send(line, &ServerMessage::AgentConnected(AgentConnected {}))
+        }
     }
 
     fn send_identity(&mut self, line: &mut Line<MainServer>) -> Result<(), Close> {
@@ -132,7 +139,7 @@ impl Handler for Main {
             supported_mouse_modes: self.mouse_modes().bits().into(),
             current_mouse_mode: self.session.mouse_mode.get().bits().into(),
             agent_connected: 1,
-            agent_tokens: sumac_core::limits::AGENT_TOKENS,
+            agent_tokens: AGENT_TOKENS,
             multi_media_time: line.now().mm_time(),
             ram_hint: 0,
         };
@@ -153,7 +160,7 @@ impl Handler for Main {
                 self.send_mode(line)
             }
             MainEvent::AgentStarted => {
-                self.agent.start(self.engine.board());
+                self.agent.start(guest(&self.engine));
                 self.send_agent(line)
             }
             MainEvent::AgentData(chunk) => self.on_agent_data(line, chunk),
@@ -173,12 +180,22 @@ impl Handler for Main {
             self.send_identity(line)?;
         }
         self.send_channels(line)?;
+        if self.agent.follow(guest(&self.engine)) {
+            Self::send_other_agent(line)?;
+        }
+        if self.agent.is_stuck() {
+            return Err(Close::Ended("the client has taken nothing of the agent's for 30 s"));
+        }
         self.send_agent(line)
     }
 
     fn on_close(&mut self, _line: &mut Line<MainServer>) {
-        self.agent.leave(self.engine.board());
+        self.agent.leave(guest(&self.engine));
     }
+}
+
+fn guest(engine: &Engine) -> Guest<'_> {
+    Guest { board: engine.board(), relay: engine.relay() }
 }
 
 /// The main channel has no acknowledgement window: a refusal is a mistake of ours.

@@ -158,3 +158,22 @@ fn files_and_a_forbidden_clipboard_are_refused() {
     client.event("\"surface\"");
     assert_eq!(client.0.count("\"clipboard"), 0);
 }
+
+/// A port with the agent's name is relayed. One that echoes hands the client back what it says
+/// itself: it is asked for its own clipboard.
+#[test]
+fn an_agents_own_port_is_relayed() {
+    needs!("an_agents_own_port_is_relayed": "gi");
+    let sumac = sumac(&["--echo-port", "com.redhat.spice.0"]);
+    let mut client = Client::connect(&sumac.tcp_uri());
+    client.event("\"agent\", \"connected\": true");
+    for size in [1, 2020, 2021, 1_000_000] {
+        client.does(&format!("copy-bytes {size}"));
+        client.does("paste");
+        let pasted = client.event("\"clipboard\"");
+        assert!(number(&pasted, "bytes") == size && pasted.contains("\"right\": true"), "{size}: {pasted}");
+    }
+    // What the server does itself is not relayed.
+    client.does("monitor 800 600");
+    client.event("\"surface\", \"width\": 800, \"height\": 600");
+}
