@@ -305,63 +305,33 @@ pub(super) unsafe trait Parameter {
     const KIND: va::VABufferType;
 }
 
-// SAFETY: each of these is what va.h or va_enc_h264.h names for the type of buffer; none holds a
-// pointer but the pipeline's, whose regions `Context::process` keeps.
-unsafe impl Parameter for va::VAEncSequenceParameterBufferH264 {
-    const KIND: va::VABufferType = va::VAEncSequenceParameterBufferType;
+macro_rules! parameters {
+    ($($structure:ident = $kind:ident;)*) => {$(
+        // SAFETY: it is what va.h or the codec's va_enc header names for the type of buffer; none
+        // holds a pointer but the pipeline's, whose regions `Context::process` keeps.
+        unsafe impl Parameter for va::$structure {
+            const KIND: va::VABufferType = va::$kind;
+        }
+    )*};
 }
-// SAFETY: as above.
-unsafe impl Parameter for va::VAEncPictureParameterBufferH264 {
-    const KIND: va::VABufferType = va::VAEncPictureParameterBufferType;
+
+parameters! {
+    VAProcPipelineParameterBuffer = VAProcPipelineParameterBufferType;
+    VAEncPackedHeaderParameterBuffer = VAEncPackedHeaderParameterBufferType;
+    VAEncSequenceParameterBufferH264 = VAEncSequenceParameterBufferType;
+    VAEncPictureParameterBufferH264 = VAEncPictureParameterBufferType;
+    VAEncSliceParameterBufferH264 = VAEncSliceParameterBufferType;
+    VAEncSequenceParameterBufferVP8 = VAEncSequenceParameterBufferType;
+    VAEncPictureParameterBufferVP8 = VAEncPictureParameterBufferType;
+    VAQMatrixBufferVP8 = VAQMatrixBufferType;
+    VAEncSequenceParameterBufferVP9 = VAEncSequenceParameterBufferType;
+    VAEncPictureParameterBufferVP9 = VAEncPictureParameterBufferType;
+    VAEncPictureParameterBufferJPEG = VAEncPictureParameterBufferType;
+    VAEncSliceParameterBufferJPEG = VAEncSliceParameterBufferType;
+    VAQMatrixBufferJPEG = VAQMatrixBufferType;
+    VAHuffmanTableBufferJPEGBaseline = VAHuffmanTableBufferType;
 }
-// SAFETY: as above.
-unsafe impl Parameter for va::VAEncSliceParameterBufferH264 {
-    const KIND: va::VABufferType = va::VAEncSliceParameterBufferType;
-}
-// SAFETY: as above.
-unsafe impl Parameter for va::VAEncPackedHeaderParameterBuffer {
-    const KIND: va::VABufferType = va::VAEncPackedHeaderParameterBufferType;
-}
-// SAFETY: as above.
-unsafe impl Parameter for va::VAProcPipelineParameterBuffer {
-    const KIND: va::VABufferType = va::VAProcPipelineParameterBufferType;
-}
-// SAFETY: as above, of va_enc_jpeg.h.
-unsafe impl Parameter for va::VAEncPictureParameterBufferJPEG {
-    const KIND: va::VABufferType = va::VAEncPictureParameterBufferType;
-}
-// SAFETY: as above.
-unsafe impl Parameter for va::VAEncSliceParameterBufferJPEG {
-    const KIND: va::VABufferType = va::VAEncSliceParameterBufferType;
-}
-// SAFETY: as above.
-unsafe impl Parameter for va::VAQMatrixBufferJPEG {
-    const KIND: va::VABufferType = va::VAQMatrixBufferType;
-}
-// SAFETY: as above.
-unsafe impl Parameter for va::VAHuffmanTableBufferJPEGBaseline {
-    const KIND: va::VABufferType = va::VAHuffmanTableBufferType;
-}
-// SAFETY: as above, of va_enc_vp8.h.
-unsafe impl Parameter for va::VAEncSequenceParameterBufferVP8 {
-    const KIND: va::VABufferType = va::VAEncSequenceParameterBufferType;
-}
-// SAFETY: as above.
-unsafe impl Parameter for va::VAEncPictureParameterBufferVP8 {
-    const KIND: va::VABufferType = va::VAEncPictureParameterBufferType;
-}
-// SAFETY: as above.
-unsafe impl Parameter for va::VAQMatrixBufferVP8 {
-    const KIND: va::VABufferType = va::VAQMatrixBufferType;
-}
-// SAFETY: as above, of va_enc_vp9.h.
-unsafe impl Parameter for va::VAEncSequenceParameterBufferVP9 {
-    const KIND: va::VABufferType = va::VAEncSequenceParameterBufferType;
-}
-// SAFETY: as above.
-unsafe impl Parameter for va::VAEncPictureParameterBufferVP9 {
-    const KIND: va::VABufferType = va::VAEncPictureParameterBufferType;
-}
+
 // SAFETY: a `VAEncMiscParameterBuffer` is a type and then the structure that it names.
 unsafe impl<T> Parameter for Misc<T> {
     const KIND: va::VABufferType = va::VAEncMiscParameterBufferType;

@@ -1,4 +1,7 @@
 //! What H.264 and libva demand of a picture's structures, and that they agree with the headers.
+
+use sumac_backends::bitstream::h264;
+
 use crate::{bindings as va, headers};
 
 /// Everything that was rendered for one picture.
@@ -97,6 +100,37 @@ pub fn picture(known: &mut Known, told: &Told) -> Result<Verdict, String> {
     Ok(verdict)
 }
 
+/// Writes the headers that did not come, as a device does that takes none, from what the structures
+/// say.
+///
+/// # Errors
+/// When one came all the same, or a structure is missing.
+pub fn write_headers(known: &Known, told: &mut Told) -> Result<(), String> {
+    same("packed headers where none are taken", told.packed.len(), 0)?;
+    let (Some(pic), [slice]) = (&told.pic, &told.slices[..]) else { return Err("no picture or slice".into()) };
+    let mut add = |kind, bits: h264::Bits| told.packed.push((kind, bits.len(), bits.bytes().to_vec()));
+    if let Some(seq) = &told.seq {
+        let side = |blocks: u16, crop: u32| u32::from(blocks) * 16 - 2 * crop;
+        let stream = h264::Stream {
+            high: known.profile == 100,
+            level: seq.level_idc,
+            width: side(seq.picture_width_in_mbs, seq.frame_crop_right_offset),
+            height: side(seq.picture_height_in_mbs, seq.frame_crop_bottom_offset),
+            qp: pic.pic_init_qp,
+        };
+        add(va::VAEncPackedHeaderSequence, stream.sps());
+        add(va::VAEncPackedHeaderPicture, stream.pps());
+    }
+    let header = h264::Slice {
+        idr: crate::entry::pic_fields(pic) & 1 == 1,
+        frame_num: pic.frame_num.into(),
+        idr_pic_id: slice.idr_pic_id,
+        qp_delta: slice.slice_qp_delta,
+    };
+    add(va::VAEncPackedHeaderSlice, header.header());
+    Ok(())
+}
+
 /// The sequence parameters by themselves.
 fn sequence(known: &Known, seq: &va::VAEncSequenceParameterBufferH264) -> Result<(), String> {
     let (width, height) = known.size;
@@ -169,7 +203,7 @@ fn slice_against(
 #[cfg(test)]
 mod tests {
     //! A right picture passes; each of these mutations does not.
-    use sumac_backends::bitstream::h264::{Slice, Stream};
+    use h264::{Slice, Stream};
 
     use super::*;
     use crate::entry::{set_pic_fields, set_seq_fields};
@@ -180,7 +214,7 @@ mod tests {
         Known { profile: 66, size: (160, 96), ..Known::default() }
     }
 
-    fn packed(kind: u32, bits: &sumac_backends::bitstream::h264::Bits) -> (u32, usize, Vec<u8>) {
+    fn packed(kind: u32, bits: &h264::Bits) -> (u32, usize, Vec<u8>) {
         (kind, bits.len(), bits.bytes().to_vec())
     }
 

@@ -21,6 +21,7 @@ pub(crate) type Status = u32;
 pub(crate) struct Switches {
     pub(crate) no_lp: bool,
     pub(crate) no_vpp: bool,
+    pub(crate) no_packed: bool,
     /// The rate controls that it has, where they are fewer.
     pub(crate) rates: Option<u32>,
     pub(crate) no_sync_buffer: bool,
@@ -111,6 +112,7 @@ impl Switches {
             match word.split_once('=').unwrap_or((word, "")) {
                 ("no-lp", _) => new.no_lp = true,
                 ("no-vpp", _) => new.no_vpp = true,
+                ("no-packed", _) => new.no_packed = true,
                 ("cqp", _) => new.rates = Some(va::VA_RC_CQP),
                 ("cbr", _) => new.rates = Some(va::VA_RC_CBR),
                 ("vbr", _) => new.rates = Some(va::VA_RC_VBR),
@@ -426,6 +428,9 @@ impl Driver {
             }
             (verdict.coded, context.vpx.encode(verdict, picture)?)
         } else {
+            if self.switches.no_packed {
+                check::write_headers(&context.known, &mut context.told)?;
+            }
             let verdict = check::picture(&mut context.known, &context.told)?;
             rate::check(context.rate, &context.told_rate, verdict.idr)?;
             if !self.surfaces.contains_key(&verdict.reconstructed) {

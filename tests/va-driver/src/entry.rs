@@ -199,12 +199,16 @@ unsafe extern "C" fn attributes(
     list: *mut va::VAConfigAttrib,
     count: c_int,
 ) -> VAStatus {
-    let rates = unsafe { driver(ctx) }.rates();
+    let (rates, no_packed) = {
+        let driver = unsafe { driver(ctx) };
+        (driver.rates(), driver.switches.no_packed)
+    };
     let encodes = matches!(entrypoint, va::VAEntrypointEncSlice | va::VAEntrypointEncSliceLP);
     for attribute in unsafe { std::slice::from_raw_parts_mut(list, count as usize) } {
         attribute.value = match attribute.type_ {
             va::VAConfigAttribRTFormat => va::VA_RT_FORMAT_YUV420 | va::VA_RT_FORMAT_RGB32,
             va::VAConfigAttribRateControl if encodes => rates,
+            va::VAConfigAttribEncPackedHeaders if encodes && no_packed => va::VA_ENC_PACKED_HEADER_NONE,
             va::VAConfigAttribEncPackedHeaders if encodes => {
                 va::VA_ENC_PACKED_HEADER_SEQUENCE | va::VA_ENC_PACKED_HEADER_PICTURE | va::VA_ENC_PACKED_HEADER_SLICE
             }

@@ -6,7 +6,8 @@
 //! the headers as they came, and all macroblocks as I_PCM, which any decoder shows without loss.
 //! JPEG is coded by the tables that came with it; VP8 and VP9 by the software encoder, which is libvpx.
 //!
-//! `SUMAC_VA` holds its switches, separated by commas: `no-lp`, `no-vpp`, `cqp`, `cbr`,
+//! `SUMAC_VA` holds its switches, separated by commas: `no-lp`, `no-vpp`, `no-packed`
+//! (writes H.264's headers itself and takes none), `cqp`, `cbr`,
 //! `vbr` or `qvbr` (its only rate control), `no-sync-buffer`, `slow` (5 ms per picture), `fail=N` (picture N, from 0, fails), `lost=N` (from picture N on
 //! nothing works any more), `null` (reads and
 //! codes nothing: every picture is the same bytes, for measuring what is around it).

@@ -115,7 +115,10 @@ fn failed(call: &'static str) -> impl FnOnce(i32) -> BackendError {
 mod tests {
     use super::*;
     use crate::{
-        Backend, Completion, Layout, Packet, Rate, Rect, bitstream::annexb::AccessUnit, conformance, software::Software,
+        Backend, Completion, Layout, Packet, Rate, Rect,
+        bitstream::annexb::{AccessUnit, nal_units},
+        conformance,
+        software::Software,
     };
 
     const SIZE: (u32, u32) = (175, 131);
@@ -164,6 +167,20 @@ mod tests {
             assert!(unit.slice && !unit.delimiter, "{unit:?}");
             assert_eq!((unit.keyframe, unit.parameter_sets, packet.keyframe), (wanted, wanted, wanted), "{n}");
         }
+    }
+
+    #[test]
+    fn a_large_picture_has_a_slice_for_each_core_up_to_four() {
+        let layout = Layout { width: 640, height: 360, stride: 2560 };
+        let frame = Frame::from_memory(layout, vec![99; 2560 * 360]).unwrap();
+        let settings = Settings { width: 640, height: 360, ..settings(Rate::Quality(80)) };
+        let mut encoder = Software.open(&settings, &frame).unwrap();
+        let region = frame.bounds();
+        encoder.submit(frame, EncodeRequest { region, damage: region, keyframe: false, tag: 0 }).unwrap();
+        let Some(Completion::Encoded(packet)) = encoder.poll_completion().unwrap() else { panic!("dropped") };
+        let coded = nal_units(&packet.data).filter(|unit| matches!(unit[0] & 0x1f, 1 | 5)).count();
+        let cores = available_parallelism().map_or(1, NonZero::get);
+        assert_eq!(coded, cores.min(4));
     }
 
     #[test]

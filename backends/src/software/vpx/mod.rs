@@ -139,8 +139,9 @@ fn controls(codec: Codec, width: u32) -> Vec<(vpx::vp8e_enc_control_id, i32)> {
     }
     // A column of tiles per 512 pixels, as powers of two.
     let columns = (width / 512).max(1).ilog2().min(2).cast_signed();
+    // Speed 9 of 9.
     vec![
-        (vpx::VP8E_SET_CPUUSED, 8),
+        (vpx::VP8E_SET_CPUUSED, 9),
         (vpx::VP9E_SET_TILE_COLUMNS, columns),
         (vpx::VP9E_SET_ROW_MT, 1),
         (vpx::VP9E_SET_AQ_MODE, 0),

@@ -46,7 +46,7 @@ fn it_keeps_the_law() {
 
 #[test]
 fn pictures_survive() {
-    for switches in ["", "cqp,no-lp"] {
+    for switches in ["", "cqp,no-lp,no-packed"] {
         run("pictures", switches);
     }
 }
