@@ -32,7 +32,7 @@ Does what standard input says, one command a line:
     port-echo NAME BYTES            says that much and compares what comes back
     speak HZ SECONDS                a tone into the record channel, while it is started
     dump FILE [DISPLAY]             a primary surface as a PPM file, display 0's if not said
-    dump-gl FILE                    display 0's scanout, which must be a memfd of bytes B, G, R and another
+    dump-gl FILE                    display 0's scanout, whose pixels must be bytes B, G, R and another
     gl-answer on|off                whether GL draws are answered, as they are at first
     quit
 Ends when standard input does.
@@ -40,7 +40,7 @@ Ends when standard input does.
 import ctypes
 import json
 import math
-import os
+import mmap
 import random
 import struct
 import sys
@@ -385,7 +385,8 @@ class Client:
 
     def do_dump_gl(self, path):
         it = self.channels["display", 0].get_gl_scanout()
-        rows = [os.pread(it.fd, it.width * 4, y * it.stride) for y in range(it.height)]
+        with mmap.mmap(it.fd, it.stride * it.height, prot=mmap.PROT_READ) as pixels:
+            rows = [pixels[y * it.stride:y * it.stride + it.width * 4] for y in range(it.height)]
         self.write_ppm(path, it.width, it.height, rows if it.y0top else reversed(rows))
 
     def write_ppm(self, path, width, height, rows):

@@ -30,14 +30,15 @@ fn frame(n: usize) -> Vec<u8> {
 }
 
 /// A film of the ball in a folder of its own, and its last picture.
-struct Film {
+pub(super) struct Film {
     _folder: tempfile::TempDir,
     file: PathBuf,
     rest: Picture,
 }
 
 impl Film {
-    fn new(still: usize) -> Self {
+    /// With so many equal pictures at the end.
+    pub(super) fn new(still: usize) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("film.bgrx");
         let frames: Vec<_> = (0..MOVING).map(frame).collect();
@@ -49,14 +50,24 @@ impl Film {
         Self { _folder: folder, file, rest }
     }
 
-    /// A server that shows it as scanouts in memfds, which it passes to clients.
-    fn show(&self, options: &[&str]) -> Sumac {
+    /// A server that shows it.
+    pub(super) fn show(&self, options: &[&str]) -> Sumac {
         let film = ["--source", "frames", "--frames", self.file.to_str().unwrap(), "--size", "640x480"];
-        Sumac::start(&[film.as_slice(), &["--dmabuf=memfd"], options].concat())
+        Sumac::start(&[&film, options].concat())
+    }
+
+    /// The same as scanouts in memfds, which it passes to clients.
+    fn show_in_memfds(&self, options: &[&str]) -> Sumac {
+        self.show(&[&["--dmabuf=memfd"], options].concat())
+    }
+
+    /// Whether this is the picture that rests.
+    pub(super) fn is_shown(&self, picture: &Picture) -> bool {
+        *picture == self.rest
     }
 
     /// Waits until the client shows the picture that rests, as video does.
-    fn rests_as_video(&self, client: &mut Client, sumac: &Sumac) {
+    pub(super) fn rests_as_video(&self, client: &mut Client, sumac: &Sumac) {
         until("video like the source", || {
             (LIKE..f64::INFINITY).contains(&Picture::of_client(client, sumac).psnr(&self.rest))
         });
@@ -64,7 +75,7 @@ impl Film {
 }
 
 /// Ends the server, which must have got a cookie back for each of its draws.
-fn every_draw_was_done(sumac: Sumac) {
+pub(super) fn every_draw_was_done(sumac: Sumac) {
     let (draws, done) = sumac.gl_draws();
     assert!(draws > 0 && draws == done, "{done} of {draws} draws were done");
 }
@@ -74,7 +85,7 @@ fn a_scanout_is_video_in_every_codec() {
     needs!("a_scanout_is_video_in_every_codec": "gi");
     let film = Film::new(STILL);
     for codec in ["mjpeg", "h264", "vp8"] {
-        let sumac = film.show(&["--video-codecs", codec]);
+        let sumac = film.show_in_memfds(&["--video-codecs", codec]);
         if !sumac.codecs().contains(codec) {
             println!("SKIPPED: a_scanout_is_video_in_every_codec: no library for {codec} here");
             continue;
@@ -90,14 +101,14 @@ fn a_scanout_is_video_in_every_codec() {
 fn a_scanout_is_passed_on_the_unix_socket() {
     needs!("a_scanout_is_passed_on_the_unix_socket": "gi");
     let film = Film::new(STILL);
-    let sumac = film.show(&[]);
+    let sumac = film.show_in_memfds(&[]);
     let mut client = Client::connect_in_gl(&sumac.unix_uri());
     let scanout = client.event("\"gl-scanout\"");
     for part in ["\"width\": 640, \"height\": 480, \"stride\": 2560", "\"format\": \"XR24\"", "\"y0top\": true"] {
         assert!(scanout.contains(part), "{scanout}");
     }
     client.event("\"gl-draw\", \"x\": 0, \"y\": 0, \"width\": 640, \"height\": 480");
-    until("the scanout to hold the source's pixels", || Picture::of_scanout(&mut client, &sumac) == film.rest);
+    until("the scanout to hold the source's pixels", || film.is_shown(&Picture::of_scanout(&mut client, &sumac)));
     until("many draws", || client.0.count("\"event\": \"gl-draw\"") > 2 * MOVING);
     assert_eq!(client.0.count("\"event\": \"surface\""), 0);
     every_draw_was_done(sumac);
@@ -108,8 +119,7 @@ fn a_scanout_is_passed_on_the_unix_socket() {
 fn without_the_word_a_memfd_goes_to_encoders_only() {
     needs!("without_the_word_a_memfd_goes_to_encoders_only": "gi");
     let film = Film::new(STILL);
-    let file = film.file.to_str().unwrap();
-    let sumac = Sumac::start(&["--source", "frames", "--frames", file, "--size", "640x480", "--dmabuf"]);
+    let sumac = film.show(&["--dmabuf"]);
     if !sumac.program.log().contains("in dmabufs of memfd") {
         println!("SKIPPED: without_the_word_a_memfd_goes_to_encoders_only: this kernel has real dmabufs");
         return;
@@ -141,13 +151,13 @@ fn who_comes_late_sees_a_guest_that_rests_in_every_way() {
 fn all_kinds_of_viewers_see_the_same_display_at_once() {
     needs!("all_kinds_of_viewers_see_the_same_display_at_once": "gi");
     let film = Film::new(STILL);
-    let sumac = film.show(&["--video-codecs", "h264"]);
+    let sumac = film.show_in_memfds(&["--video-codecs", "h264"]);
     let mut passed = Client::connect_in_gl(&sumac.unix_uri());
     let mut video = Client::connect(&sumac.tcp_uri());
     let mut images = Client::connect_without_codecs(&sumac.tcp_uri());
     film.rests_as_video(&mut video, &sumac);
-    until("exact images", || Picture::of_client(&mut images, &sumac) == film.rest);
-    until("the scanout", || Picture::of_scanout(&mut passed, &sumac) == film.rest);
+    until("exact images", || film.is_shown(&Picture::of_client(&mut images, &sumac)));
+    until("the scanout", || film.is_shown(&Picture::of_scanout(&mut passed, &sumac)));
     every_draw_was_done(sumac);
 }
 
@@ -155,7 +165,7 @@ fn all_kinds_of_viewers_see_the_same_display_at_once() {
 fn who_never_answers_a_draw_holds_nobody_up() {
     needs!("who_never_answers_a_draw_holds_nobody_up": "gi");
     let film = Film::new(0);
-    let sumac = film.show(&[]);
+    let sumac = film.show_in_memfds(&[]);
     let mut silent = Client::connect_in_gl(&sumac.unix_uri());
     silent.does("gl-answer off");
     silent.event("\"gl-draw\"");
@@ -178,7 +188,7 @@ fn killing_time() -> Duration {
 fn viewers_that_are_killed_lose_no_draw() {
     needs!("viewers_that_are_killed_lose_no_draw": "gi");
     let film = Film::new(0);
-    let sumac = film.show(&["--video-codecs", "h264"]);
+    let sumac = film.show_in_memfds(&["--video-codecs", "h264"]);
     let connect: [&dyn Fn() -> Client; 3] =
         [&|| Client::connect_in_gl(&sumac.unix_uri()), &|| Client::connect(&sumac.tcp_uri()), &|| {
             Client::connect_without_codecs(&sumac.tcp_uri())

@@ -2,6 +2,7 @@
 //! introspection, and remote-viewer. What is not installed skips its tests with a line each.
 
 mod devices;
+mod dmabuf;
 mod gl;
 mod input;
 mod picture;

@@ -44,7 +44,13 @@ fn gi_is_there() -> bool {
 
 /// A file of `tests/tools`.
 pub(crate) fn tool(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tools").join(name)
+    beside(name).unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("tools").join(name))
+}
+
+/// A file in the folder of this binary, if it is there: in a kernel without a checkout, all that
+/// tests need lies beside them.
+pub(crate) fn beside(name: &str) -> Option<PathBuf> {
+    Some(std::env::current_exe().unwrap().with_file_name(name)).filter(|path| path.exists())
 }
 
 /// Waits for something that another process does.
@@ -250,6 +256,9 @@ impl Sumac {
 /// same package only, so cargo is asked to build it, once; nothing is done when it is fresh.
 fn sumac_binary() -> &'static Path {
     static BINARY: LazyLock<PathBuf> = LazyLock::new(|| {
+        if let Some(ready) = beside("sumac") {
+            return ready;
+        }
         // TARGET/PROFILE/deps/it-HASH
         let own = std::env::current_exe().unwrap();
         let folder = own.ancestors().nth(2).unwrap();

@@ -100,3 +100,38 @@ impl Memory {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use sumac_backends::Layout;
+
+    use super::*;
+    use crate::source::Rect;
+
+    #[test]
+    fn a_buffer_holds_what_is_copied_into_it() {
+        let size = Size { width: 33, height: 17 };
+        let mut buffer = Buffer::new(Memory::Memfd, size).unwrap();
+        let pixels: Vec<u8> = (0..33 * 17 * 4).map(|n: u32| n as u8).collect();
+        let layout = Layout { width: 33, height: 17, stride: 33 * 4 };
+        let picture = Frame::from_memory(layout, pixels.clone()).unwrap();
+        buffer.copy(&picture, &size.bounds().into()).unwrap();
+        let read = |buffer: &Buffer| {
+            let mut out = Vec::new();
+            buffer.dmabuf.read_back(picture.bounds(), &mut out).unwrap();
+            out
+        };
+        assert_eq!(read(&buffer), pixels);
+        let other = Frame::from_memory(layout, vec![9; pixels.len()]).unwrap();
+        buffer.copy(&other, &Rect { x: 32, y: 16, width: 1, height: 1 }.into()).unwrap();
+        let (last, rest) = (pixels.len() - 4, read(&buffer));
+        assert_eq!((&rest[..last], &rest[last..]), (&pixels[..last], &[9; 4][..]));
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        let Err(error) = Memory::choose(DmabufMemory::Udmabuf) else { return };
+        let text = format!("{error:#}");
+        assert!(text.starts_with("--dmabuf=udmabuf: ") && text.contains(UDMABUF), "{text}");
+    }
+}
