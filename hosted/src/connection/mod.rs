@@ -160,10 +160,10 @@ impl<M: Channel> Line<M> {
         Ok(())
     }
 
-    /// Takes everything as sent; answers how many bytes that were.
+    /// Takes everything as sent; answers what that was.
     #[cfg(test)]
-    pub(crate) fn forget_unsent(&mut self) -> usize {
-        std::mem::take(&mut self.outbox).len()
+    pub(crate) fn take_unsent(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.outbox).into_bytes()
     }
 
     /// Bytes that the kernel has not taken yet.

@@ -72,6 +72,17 @@ impl Outbox {
         self.len == 0
     }
 
+    /// All bytes, with the one that carries descriptors.
+    #[cfg(test)]
+    pub(super) fn into_bytes(mut self) -> Vec<u8> {
+        self.close_gathered();
+        let bytes = |piece: &Piece| match piece {
+            Piece::Bytes(bytes) => bytes.to_vec(),
+            Piece::Fds(_) => FD_BYTE.to_vec(),
+        };
+        self.pieces.iter().flat_map(bytes).collect()
+    }
+
     /// Writes what the kernel takes now; `true` when it took something.
     pub(super) fn write_to(&mut self, stream: &Stream) -> io::Result<bool> {
         self.close_gathered();

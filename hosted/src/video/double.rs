@@ -7,7 +7,7 @@ use sumac_backends::scripted::{Scripted, Step};
 use sumac_backends::{Backend, BackendError, Codec, Encoder, Frame, Report, Settings};
 
 /// A [`Scripted`] under any name.
-pub(super) struct Double {
+pub(crate) struct Double {
     name: &'static str,
     device: Option<PathBuf>,
     offers: Option<(&'static [Codec], u32)>,
@@ -18,42 +18,42 @@ pub(super) struct Double {
 
 /// Which frames it opens for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Takes {
+pub(crate) enum Takes {
     All,
     Dmabufs,
     Nothing,
 }
 
 impl Double {
-    pub(super) fn new(name: &'static str) -> Self {
+    pub(crate) fn new(name: &'static str) -> Self {
         let script = Scripted::new(1, false, []);
         Self { name, device: None, offers: None, takes: Takes::All, script, opened: AtomicUsize::new(0) }
     }
 
-    pub(super) fn on(self, device: &str) -> Self {
+    pub(crate) fn on(self, device: &str) -> Self {
         Self { device: Some(device.into()), ..self }
     }
 
     /// Offers only these, up to so many pixels each way.
-    pub(super) fn encodes(self, codecs: &'static [Codec], most: u32) -> Self {
+    pub(crate) fn encodes(self, codecs: &'static [Codec], most: u32) -> Self {
         Self { offers: Some((codecs, most)), ..self }
     }
 
-    pub(super) fn takes(self, takes: Takes) -> Self {
+    pub(crate) fn takes(self, takes: Takes) -> Self {
         Self { takes, ..self }
     }
 
-    pub(super) fn follows(self, script: Scripted) -> Self {
+    pub(crate) fn follows(self, script: Scripted) -> Self {
         Self { script, ..self }
     }
 
     /// Backends live as long as the program.
-    pub(super) fn leak(self) -> &'static Self {
+    pub(crate) fn leak(self) -> &'static Self {
         Box::leak(Box::new(self))
     }
 
     /// Encoders opened so far.
-    pub(super) fn opened(&self) -> usize {
+    pub(crate) fn opened(&self) -> usize {
         self.opened.load(Ordering::Relaxed)
     }
 }
@@ -86,7 +86,7 @@ impl Backend for Double {
 }
 
 /// An encoder that is lost after `pictures`.
-pub(super) fn lost_after(pictures: usize) -> Vec<Step> {
+pub(crate) fn lost_after(pictures: usize) -> Vec<Step> {
     let mut steps = vec![Step::Encode; pictures];
     steps.push(Step::Fail(BackendError::Lost("/dev/test".into())));
     steps

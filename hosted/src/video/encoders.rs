@@ -37,7 +37,7 @@ impl Encoders {
         found
     }
 
-    pub(super) fn among(backends: &[&'static dyn Backend], config: &Config) -> Self {
+    pub(crate) fn among(backends: &[&'static dyn Backend], config: &Config) -> Self {
         let mut reports: Vec<_> = backends.iter().flat_map(|backend| backend.probe()).collect();
         if let Some(node) = &config.rendernode {
             reports.retain(|report| report.device.as_deref().is_none_or(|device| may_use(device, node)));

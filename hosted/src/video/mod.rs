@@ -13,7 +13,7 @@
 
 mod chain;
 #[cfg(test)]
-mod double;
+pub(crate) mod double;
 mod encoders;
 mod encoding;
 mod gl;

@@ -240,7 +240,7 @@ mod tests {
 
         /// Bytes said since the last call.
         fn said(&mut self) -> usize {
-            self.line.forget_unsent()
+            self.line.take_unsent().len()
         }
     }
 

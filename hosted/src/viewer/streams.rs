@@ -338,3 +338,6 @@ fn wire_codec(codec: Codec) -> Option<VideoCodec> {
 fn codec_of(wire: VideoCodec) -> Option<Codec> {
     Codec::ALL.into_iter().find(|&codec| wire_codec(codec) == Some(wire))
 }
+
+#[cfg(test)]
+mod tests;
