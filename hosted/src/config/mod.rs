@@ -58,7 +58,8 @@ pub struct Config {
     pub jpeg_wan_compression: WanCompression,
     /// When GLZ pictures are deflated.
     pub zlib_glz_wan_compression: WanCompression,
-    /// Which regions become video streams. Default: those that look like video.
+    /// Which regions of a picture in memory become video streams. Default: those that look like video.
+    /// A scanout is one stream in any case.
     pub streaming_video: StreamingVideo,
     /// Codecs for those, the most wanted first. Default: all.
     pub video_codecs: VideoCodecs,

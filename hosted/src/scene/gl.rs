@@ -10,7 +10,7 @@
 //! The scene itself keeps the dmabuf and not the draw: who comes late, or had no room, is shown
 //! what is in the buffer then.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use sumac_backends::{Dmabuf, Frame, FrameError, Layout};
@@ -42,8 +42,9 @@ impl Scanout {
 #[derive(Debug, Default)]
 pub(super) struct Gl {
     scanout: RefCell<Option<Scanout>>,
-    /// Counters, kept while there is no scanout.
-    counted: RefCell<(u64, u64)>,
+    /// Scanouts and draws so far.
+    scanouts: Cell<u64>,
+    draws: Cell<u64>,
     copy: RefCell<Copy>,
     /// Memfds are passed to clients, too.
     pass_memfds: bool,
@@ -74,10 +75,9 @@ impl Scene {
     /// The scanout is this one now. Draws into the one before that no viewer has seen are done.
     pub(super) fn set_scanout(&self, dmabuf: Option<Dmabuf>) {
         let scanout = dmabuf.map(|dmabuf| {
-            let mut counted = self.gl.counted.borrow_mut();
-            counted.0 += 1;
+            self.gl.scanouts.update(|count| count + 1);
             let importable = self.gl.pass_memfds || !dmabuf.planes().iter().any(|plane| is_memfd(&plane.fd));
-            Scanout { dmabuf, number: counted.0, draws: counted.1, importable }
+            Scanout { dmabuf, number: self.gl.scanouts.get(), draws: self.gl.draws.get(), importable }
         });
         let left = scanout.is_none();
         self.gl.scanout.replace(scanout);
@@ -97,9 +97,8 @@ impl Scene {
     /// with it, and so is who gets the answer.
     pub(super) fn hand_out(&self, draw: GlDraw) -> Frame {
         if let Some(scanout) = self.gl.scanout.borrow_mut().as_mut() {
-            let mut counted = self.gl.counted.borrow_mut();
-            counted.1 += 1;
-            scanout.draws = counted.1;
+            self.gl.draws.update(|count| count + 1);
+            scanout.draws = self.gl.draws.get();
         }
         let mut copied = false;
         self.each_viewer(|viewer| {

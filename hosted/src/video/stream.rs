@@ -23,8 +23,10 @@ use crate::source::{Rect, Size};
 pub(crate) const RUNGS: u8 = 3;
 /// How long a picture that was left out waits for the next one before it is tried again.
 const SKIPPED_AGAIN: Duration = Duration::from_millis(100);
-/// How long a draw waits for encoders to read it: longer than they take, unless no viewer has room.
+/// How long a draw waits for a busy encoder.
 const DRAW_WAITS: Duration = Duration::from_millis(100);
+/// How long it waits for viewers to ask for it: the draw wakes them, and who has room asks at once.
+const ASKING: Duration = Duration::from_millis(10);
 /// The time between pictures before it is known, and its bounds.
 const INTERVAL: Duration = Duration::from_millis(33);
 const INTERVAL_LEAST: Duration = Duration::from_millis(8);
@@ -38,8 +40,8 @@ pub(super) struct Stream {
     pub(super) version: u64,
     /// The newest picture, for whoever comes while nothing changes.
     frame: Option<Frame>,
-    /// The same with the draw's completion, until encoders have read it, and until when.
-    draw: Option<(Frame, Instant)>,
+    /// The same with the draw's completion, until encoders have read it.
+    draw: Option<Frame>,
     /// When it changed last, and the time between changes, on average.
     shown: Option<Instant>,
     interval: Duration,
@@ -121,9 +123,7 @@ impl Stream {
             None => self.frame = Some(frame.clone()),
             Some(dmabuf) => {
                 self.frame = Some(Frame::from_dmabuf(dmabuf.clone()));
-                if self.rungs.iter().any(|rung| rung.is_behind(self.version, now)) {
-                    self.draw = Some((frame.clone(), now + DRAW_WAITS));
-                }
+                self.draw = self.draw_until().is_some().then(|| frame.clone());
             }
         }
     }
@@ -182,21 +182,30 @@ impl Stream {
         let Self { info, version, frame, draw, rungs, .. } = self;
         let Rect { x, y, width, height } = info.rect;
         let region = FrameRect { x, y, width, height };
-        if let Some(frame) = draw.as_ref().map(|(frame, _)| frame).or(frame.as_ref()) {
+        if let Some(frame) = draw.as_ref().or(frame.as_ref()) {
             for rung in rungs.iter_mut().filter(|rung| rung.wants(*version) && rung.due <= now) {
                 let (keyframe, tuning) = (rung.key_wanted, rung.tuning());
                 let job = Job { frame: frame.clone(), region, keyframe, tag: *version, tuning };
                 rung.submit(job, now);
             }
         }
-        draw.take_if(|(_, until)| *until <= now || !rungs.iter().any(|rung| rung.is_behind(*version, now)));
+        if self.draw_until().is_none_or(|until| until <= now) {
+            self.draw = None;
+        }
+    }
+
+    /// How long the newest draw waits to be read; `None` when nobody is about to.
+    fn draw_until(&self) -> Option<Instant> {
+        let shown = self.shown?;
+        let behind = self.rungs.iter().filter(|rung| rung.is_behind(self.version, shown));
+        behind.map(|rung| shown + if rung.is_asked() { DRAW_WAITS } else { ASKING }).max()
     }
 
     /// When [`Self::encode`] is to be called.
     pub(super) fn deadline(&self) -> Option<Instant> {
         let due =
             self.rungs.iter().filter(|rung| self.frame.is_some() && rung.wants(self.version)).map(|rung| rung.due);
-        due.chain(self.draw.as_ref().map(|(_, until)| *until)).min()
+        due.chain(self.draw.as_ref().and_then(|_| self.draw_until())).min()
     }
 
     fn rung(&self, codec: Codec, level: u8) -> Option<&Rung> {
@@ -219,6 +228,11 @@ impl Rung {
         let idle = self.worker.as_ref().is_some_and(|worker| !worker.is_busy());
         let current = self.chain.newest().is_some_and(|packet| packet.version == version);
         idle && (self.key_wanted || self.wanted && !current)
+    }
+
+    /// Whether it will read the newest picture when it can.
+    fn is_asked(&self) -> bool {
+        self.wanted || self.key_wanted || self.worker.as_ref().is_some_and(Worker::is_busy)
     }
 
     /// Whether it is about to read this version and has not begun. Only the uppermost rung is waited
