@@ -4,6 +4,8 @@ mod checks;
 mod displays;
 mod engine;
 mod source_thread;
+#[cfg(test)]
+pub(crate) mod testing;
 mod welcome;
 
 use std::cell::RefCell;

@@ -249,3 +249,6 @@ pub(super) fn send_monitors(line: &mut Line<DisplayServer>, size: Size) -> Resul
 pub(super) fn send(line: &mut Line<DisplayServer>, message: &ServerMessage<'_>) -> Result<(), Close> {
     line.send(message, &[]).map_err(Close::Refused)
 }
+
+#[cfg(test)]
+mod tests;
