@@ -27,8 +27,8 @@ pub(crate) struct Engine {
     config: Config,
     epoch: Instant,
     displays: Displays,
-    playback: PlaybackHub,
-    record: RecordHub,
+    playback: Rc<PlaybackHub>,
+    record: Rc<RecordHub>,
     devices: DeviceHub,
     board: Board,
     relay: Relay,
@@ -67,8 +67,8 @@ impl Engine {
     ) -> Rc<Self> {
         let rate = RefCell::new(AuthRate::new(config.auth_rate));
         let Peripherals { sound, devices, clipboard } = displays.host().peripherals().clone();
-        let playback = PlaybackHub::new(sound.playback().clone(), config.playback_compression);
-        let (record, devices) = (RecordHub::new(sound.record().clone()), DeviceHub::new(devices));
+        let playback = Rc::new(PlaybackHub::new(sound.playback().clone(), config.playback_compression));
+        let (record, devices) = (Rc::new(RecordHub::new(sound.record().clone())), DeviceHub::new(devices));
         let board = Board::new(clipboard, config.copy_paste);
         let relay = Relay::new(Filter { copy_paste: config.copy_paste, file_transfer: config.file_transfer });
         Rc::new(Self {
@@ -109,12 +109,12 @@ impl Engine {
     }
 
     /// The source's sound.
-    pub(crate) fn playback(&self) -> &PlaybackHub {
+    pub(crate) fn playback(&self) -> &Rc<PlaybackHub> {
         &self.playback
     }
 
     /// A viewer's sound.
-    pub(crate) fn record(&self) -> &RecordHub {
+    pub(crate) fn record(&self) -> &Rc<RecordHub> {
         &self.record
     }
 

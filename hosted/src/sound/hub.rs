@@ -166,9 +166,11 @@ impl Stream {
         self.encoder.is_some()
     }
 
-    /// Number and time of the packet that a listener gets first.
-    pub(crate) fn begin(&self) -> (u64, u32) {
-        self.packets.back().map_or((self.next, self.time), |newest| (newest.number, newest.time))
+    /// Number and time of the packet that a listener gets first: who comes when it has begun gets
+    /// the newest, because what it gets at once it would be late by ever after.
+    pub(crate) fn begin(&self, was_there: bool) -> (u64, u32) {
+        let first = if was_there { self.packets.front() } else { self.packets.back() };
+        first.map_or((self.next, self.time), |packet| (packet.number, packet.time))
     }
 
     /// The first packet from `number` on; older ones are lost.
@@ -226,11 +228,11 @@ mod tests {
             let stream = stream.as_ref().unwrap();
             let times: Vec<_> = stream.packets.iter().map(|p| (p.time, p.raw.len(), p.opus.is_some())).collect();
             assert_eq!(times, [(1000, PACKET, false), (1010, PACKET, false), (1020, PACKET, false)]);
-            assert_eq!((stream.rate, stream.begin()), (48_000, (2, 1020)));
+            assert_eq!((stream.rate, stream.begin(false), stream.begin(true)), (48_000, (2, 1020), (0, 1000)));
         }
         source.write(&[1; PACKET]);
         hub.take_mail(Millis(5000));
-        assert_eq!(hub.stream().as_ref().unwrap().begin(), (3, 5000), "set anew after a pause");
+        assert_eq!(hub.stream().as_ref().unwrap().begin(false), (3, 5000), "set anew after a pause");
     }
 
     #[test]

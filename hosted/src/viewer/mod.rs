@@ -187,13 +187,14 @@ impl Context<'_> {
             tracing::debug!(%error, "the kernel keeps its own limit for sound");
         }
         let machine = PlaybackServer::new(linked.opened.negotiated);
-        let handler = playback::Playback::new(Rc::clone(self.engine), Rc::clone(self.session), self.bell);
+        let handler = playback::Playback::new(Rc::clone(self.engine.playback()), Rc::clone(self.session), self.bell);
         self.drive(machine, handler, linked).await
     }
 
     async fn record(&self, linked: Linked) -> Close {
         let machine = RecordServer::new(linked.opened.negotiated);
-        let handler = record::Record::new(Rc::clone(self.engine), Rc::clone(self.session), Rc::clone(self.bell));
+        let handler =
+            record::Record::new(Rc::clone(self.engine.record()), Rc::clone(self.session), Rc::clone(self.bell));
         self.drive(machine, handler, linked).await
     }
 

@@ -12,12 +12,11 @@ use tokio::sync::Notify;
 
 use super::Session;
 use crate::connection::{Close, Handler, Line};
-use crate::server::Engine;
-use crate::sound::{Decoder, Volume};
+use crate::sound::{Decoder, RecordHub, Volume};
 
 /// The handler.
 pub(super) struct Record {
-    engine: Rc<Engine>,
+    hub: Rc<RecordHub>,
     session: Rc<Session>,
     bell: Rc<Notify>,
     /// Samples a second that the client was asked for.
@@ -28,14 +27,14 @@ pub(super) struct Record {
 }
 
 impl Record {
-    pub(super) fn new(engine: Rc<Engine>, session: Rc<Session>, bell: Rc<Notify>) -> Self {
-        engine.record().enter(&bell);
-        Self { engine, session, bell, asked: None, volume: None, decoder: None }
+    pub(super) fn new(hub: Rc<RecordHub>, session: Rc<Session>, bell: Rc<Notify>) -> Self {
+        hub.enter(&bell);
+        Self { hub, session, bell, asked: None, volume: None, decoder: None }
     }
 
     fn on_sound(&mut self, mode: AudioMode, data: &[u8]) -> Result<(), Close> {
         if mode != AudioMode::OPUS {
-            self.engine.record().on_raw(data);
+            self.hub.on_raw(data);
             return Ok(());
         }
         let decoder = match &mut self.decoder {
@@ -46,7 +45,7 @@ impl Record {
             }
         };
         let samples = decoder.decode(data).map_err(|why| unexpected("DATA", why))?;
-        self.engine.record().on_samples(samples);
+        self.hub.on_samples(samples);
         Ok(())
     }
 }
@@ -76,7 +75,7 @@ impl Handler for Record {
 
     fn on_wake(&mut self, line: &mut Line<RecordServer>) -> Result<(), Close> {
         self.session.check()?;
-        let wish = self.engine.record().wish(&self.bell);
+        let wish = self.hub.wish(&self.bell);
         if wish.rate != self.asked {
             if self.asked.is_some() {
                 send(line, &ServerMessage::Stop(Stop {}))?;
@@ -98,7 +97,7 @@ impl Handler for Record {
     }
 
     fn on_close(&mut self, _line: &mut Line<RecordServer>) {
-        self.engine.record().leave(&self.bell);
+        self.hub.leave(&self.bell);
     }
 }
 
