@@ -9,7 +9,7 @@ use sumac_core::time::Millis;
 use tokio::sync::Notify;
 
 use super::playback::{News, Playback};
-use super::{Volume, bytes_of, opus};
+use super::{Resampler, SAMPLE_BYTES, Volume, bytes_of, opus, wire_rate};
 
 /// Milliseconds of sound in a packet: Opus's usual, and what libspice-server sends.
 const PACKET_MS: u32 = 10;
@@ -28,7 +28,10 @@ pub(crate) struct PlaybackHub {
     volume: Cell<Volume>,
     /// What was taken and fills no packet.
     rest: RefCell<Vec<u8>>,
+    /// The source's rate while it plays, and that of the packets.
     rate: Cell<Option<u32>>,
+    wire_rate: Cell<u32>,
+    resampler: RefCell<Option<Resampler>>,
     stream: RefCell<Option<Stream>>,
     streams: Cell<u64>,
     bells: RefCell<Vec<Weak<Notify>>>,
@@ -70,6 +73,8 @@ impl PlaybackHub {
             volume: Cell::default(),
             rest: RefCell::default(),
             rate: Cell::default(),
+            wire_rate: Cell::default(),
+            resampler: RefCell::default(),
             stream: RefCell::default(),
             streams: Cell::new(0),
             bells: RefCell::default(),
@@ -99,27 +104,40 @@ impl PlaybackHub {
             return;
         }
         let before = self.rate.replace(rate);
-        if rate.is_some() && rate != before {
+        if let Some(rate) = rate.filter(|_| rate != before) {
             self.end();
+            self.begin(rate);
         }
-        if let Some(rate) = rate.or(before) {
-            self.play(rate, &samples, now);
-        }
+        self.play(&samples, now);
         if rate.is_none() {
             self.end();
         }
         self.ring();
     }
 
+    fn begin(&self, rate: u32) {
+        let wire_rate = if self.compression { wire_rate(rate) } else { rate };
+        self.wire_rate.set(wire_rate);
+        self.resampler.replace(Resampler::new(rate, wire_rate).filter(|_| wire_rate != rate));
+    }
+
     /// Cuts packets; without listeners the sound is dropped.
-    fn play(&self, rate: u32, samples: &[u8], now: Millis) {
+    fn play(&self, samples: &[u8], now: Millis) {
         self.bells.borrow_mut().retain(|bell| bell.strong_count() > 0);
         if self.bells.borrow().is_empty() {
             return self.end();
         }
         let mut rest = self.rest.borrow_mut();
-        rest.extend_from_slice(samples);
-        let size = bytes_of(rate, PACKET_MS);
+        match &mut *self.resampler.borrow_mut() {
+            None => rest.extend_from_slice(samples),
+            Some(resampler) => {
+                let samples =
+                    samples.as_chunks().0.iter().map(|&[a, b, c, d]| [[a, b], [c, d]].map(i16::from_le_bytes));
+                rest.extend(resampler.push(samples).into_iter().flat_map(i16::to_le_bytes));
+            }
+        }
+        let rate = self.wire_rate.get();
+        let size = bytes_of(rate, PACKET_MS).max(SAMPLE_BYTES);
         let whole = rest.len() - rest.len() % size;
         let packets: Vec<u8> = rest.drain(..whole).collect();
         for packet in packets.chunks(size) {
@@ -267,6 +285,25 @@ mod tests {
         let stream = hub.stream();
         let stream = stream.as_ref().unwrap();
         assert!((stream.rate, stream.has_opus()) == (44_100, false) && stream.number != first);
+    }
+
+    #[test]
+    fn rates_that_opus_does_not_have_are_brought_to_one() {
+        if !opus::is_there() {
+            println!("SKIPPED: rates_that_opus_does_not_have_are_brought_to_one: no libopus");
+            return;
+        }
+        let (source, hub, _bell) = started(true);
+        source.start(44_100).unwrap();
+        for n in 0..20 {
+            source.write(&[1; 441 * 4]);
+            hub.take_mail(Millis(n * 10));
+        }
+        let stream = hub.stream();
+        let stream = stream.as_ref().unwrap();
+        assert!((stream.rate, stream.has_opus()) == (48_000, true));
+        let newest = stream.packets.back().unwrap();
+        assert!(newest.number >= 18 && newest.raw.len() == PACKET && newest.opus.is_some());
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod hub;
 mod opus;
 mod playback;
 mod record;
+mod resample;
 
 use std::sync::Arc;
 
@@ -23,6 +24,7 @@ pub(crate) use opus::{Decoder, is_there as opus_is_there, report as report_opus}
 pub use playback::Playback;
 pub use record::Record;
 pub(crate) use record::RecordHub;
+pub(crate) use resample::Resampler;
 
 /// Bytes of a sample of both channels.
 pub(crate) const SAMPLE_BYTES: usize = 4;
@@ -78,6 +80,14 @@ impl Default for Volume {
 
 fn check_rate(rate: u32) -> Result<u32, RateError> {
     if RATES.contains(&rate) { Ok(rate) } else { Err(RateError(rate)) }
+}
+
+/// The rate to which sound of this rate is brought so that it can be Opus; the same where it need
+/// not or cannot.
+pub(crate) fn wire_rate(rate: u32) -> u32 {
+    const WIRE_RATE: u32 = 48_000;
+    let is_odd = opus::is_there() && !opus::RATES.contains(&rate);
+    if is_odd && Resampler::new(rate, WIRE_RATE).is_some() { WIRE_RATE } else { rate }
 }
 
 /// Bytes of this many milliseconds at `rate`.

@@ -41,8 +41,8 @@ impl Playback {
     }
 
     /// The stream runs from now on, with this many samples of each channel in a second; 8000 to
-    /// 192000. At 8000, 12000, 16000, 24000 and 48000 viewers can be sent Opus, at others only the
-    /// samples as they are.
+    /// 192000. Opus has 8000, 12000, 16000, 24000 and 48000; of the others those that have enough in
+    /// common with 48000, such as 44100, are brought to that, and the rest is sent as it is.
     pub fn start(&self, rate: u32) -> Result<(), RateError> {
         let rate = check_rate(rate)?;
         self.put(|letters| {

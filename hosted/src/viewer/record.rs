@@ -12,40 +12,56 @@ use tokio::sync::Notify;
 
 use super::Session;
 use crate::connection::{Close, Handler, Line};
-use crate::sound::{Decoder, RecordHub, Volume};
+use crate::sound::{Decoder, RecordHub, Resampler, Volume, wire_rate};
 
 /// The handler.
 pub(super) struct Record {
     hub: Rc<RecordHub>,
     session: Rc<Session>,
     bell: Rc<Notify>,
-    /// Samples a second that the client was asked for.
+    /// Samples a second that the source wants, and that the client was asked for.
     asked: Option<u32>,
+    frequency: Option<u32>,
     volume: Option<Volume>,
     /// For the mode in force; there is none for raw sound.
     decoder: Option<Decoder>,
+    /// From the client's rate to the source's, where they differ.
+    resampler: Option<Resampler>,
 }
 
 impl Record {
     pub(super) fn new(hub: Rc<RecordHub>, session: Rc<Session>, bell: Rc<Notify>) -> Self {
         hub.enter(&bell);
-        Self { hub, session, bell, asked: None, volume: None, decoder: None }
+        Self { hub, session, bell, asked: None, frequency: None, volume: None, decoder: None, resampler: None }
     }
 
     fn on_sound(&mut self, mode: AudioMode, data: &[u8]) -> Result<(), Close> {
         if mode != AudioMode::OPUS {
-            self.hub.on_raw(data);
+            match &mut self.resampler {
+                None => self.hub.on_raw(data),
+                Some(resampler) => {
+                    let samples =
+                        data.as_chunks().0.iter().map(|&[a, b, c, d]| [[a, b], [c, d]].map(i16::from_le_bytes));
+                    self.hub.on_samples(&resampler.push(samples));
+                }
+            }
             return Ok(());
         }
         let decoder = match &mut self.decoder {
             Some(decoder) => decoder,
             None => {
-                let decoder = self.asked.map_or(Err("nothing was asked for"), Decoder::new);
+                let decoder = self.frequency.map_or(Err("nothing was asked for"), Decoder::new);
                 self.decoder.insert(decoder.map_err(|why| unexpected("MODE", why))?)
             }
         };
         let samples = decoder.decode(data).map_err(|why| unexpected("DATA", why))?;
-        self.hub.on_samples(samples);
+        match &mut self.resampler {
+            None => self.hub.on_samples(samples),
+            Some(resampler) => {
+                let samples = samples.as_chunks().0.iter().copied();
+                self.hub.on_samples(&resampler.push(samples));
+            }
+        }
         Ok(())
     }
 }
@@ -82,7 +98,10 @@ impl Handler for Record {
             }
             self.decoder = None;
             self.asked = wish.rate;
-            if let Some(frequency) = wish.rate {
+            let opus = line.machine.caps().contains(RecordCaps::OPUS);
+            self.frequency = wish.rate.map(|rate| if opus { wire_rate(rate) } else { rate });
+            if let (Some(rate), Some(frequency)) = (wish.rate, self.frequency) {
+                self.resampler = Resampler::new(frequency, rate).filter(|_| frequency != rate);
                 let start = Start { channels: 2, format: AudioFormat::S16, frequency };
                 send(line, &ServerMessage::Start(start))?;
             }

@@ -122,7 +122,7 @@ fn who_does_not_read_is_not_read_from_and_loses_nothing() {
         before = written.load(Ordering::Relaxed);
         thread::sleep(Duration::from_millis(500));
     }
-    assert!(before < MESSAGES, "all of {} MiB was taken from who does not read", MESSAGES * SIZE >> 20);
+    assert!(before < MESSAGES, "all of {} MiB was taken from who does not read", (MESSAGES * SIZE) >> 20);
     let mut got = 0;
     while got < MESSAGES * SIZE {
         for byte in port.until(DATA) {

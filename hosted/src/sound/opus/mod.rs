@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::SAMPLE_BYTES;
 
 /// Samples a second that Opus has.
-const RATES: [u32; 5] = [8_000, 12_000, 16_000, 24_000, 48_000];
+pub(super) const RATES: [u32; 5] = [8_000, 12_000, 16_000, 24_000, 48_000];
 /// The most that a packet of 10 ms may have: 384 kbit/s, three times what libopus chooses.
 const PACKET_MOST: usize = 480;
 /// The longest packet: 120 ms at 48 kHz.
