@@ -87,6 +87,13 @@ fn pace(level: u8) -> Pace {
     PACES.get(usize::from(level)).copied().unwrap_or(lowest)
 }
 
+/// The best quality that is worth its bytes. MJPEG needs the finer one for text (38 dB); the others
+/// have 41 dB with the coarser, at half of the bytes and two thirds of the time: beyond it, what is
+/// lost is lost by the colours' resolution.
+fn finest(codec: Codec) -> u8 {
+    if codec == Codec::Mjpeg { 90 } else { 85 }
+}
+
 impl Stream {
     pub(super) fn new(info: StreamInfo) -> Self {
         Self { info, version: 0, frame: None, draw: None, shown: None, interval: INTERVAL, rungs: Vec::new() }
@@ -215,7 +222,7 @@ impl Stream {
 
 impl Rung {
     fn new(codec: Codec, level: u8, worker: Option<Worker>, now: Instant) -> Self {
-        let (chain, steer) = (Chain::default(), Steer::new(pace(level).quality));
+        let (chain, steer) = (Chain::default(), Steer::new(pace(level).quality.min(finest(codec))));
         Self { codec, level, worker, chain, steer, wanted: false, key_wanted: false, begun: 0, due: now, asked: now }
     }
 
