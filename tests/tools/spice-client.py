@@ -12,7 +12,7 @@ format, y0top), gl-draw (x, y, width, height), agent (connected), port (name, op
 guest), clipboard (text, or of a copy-bytes: bytes, right), playback-start and record-start
 (channels, rate), playback-stop, record-stop,
 sound (a second of the left channel: hz, peak, values: how many different ones), volume (left, right,
-muted), done or failed (after each command).
+muted), file (text: why it was not sent), done or failed (after each command).
 
 Does what standard input says, one command a line:
     key press|down|up SCANCODE      XT scancode, 0x1xx for extended keys
@@ -324,7 +324,16 @@ class Client:
         self.channel("main").clipboard_selection_request(0, int(kind))
 
     def do_send_file(self, path):
-        self.channel("main").file_copy_async([Gio.File.new_for_path(path)], Gio.FileCopyFlags.NONE, None, None, None)
+        def copied(main, result):
+            try:
+                main.file_copy_finish(result)
+            except GLib.Error as error:
+                self.say("file", text=error.message)
+            else:
+                self.say("file", text="")
+
+        files = [Gio.File.new_for_path(path)]
+        self.channel("main").file_copy_async(files, Gio.FileCopyFlags.NONE, None, None, None, copied)
 
     def port(self, name):
         ports = (c for (kind, _), c in self.channels.items() if kind in ("port", "webdav"))

@@ -147,6 +147,9 @@ fn files_and_a_forbidden_clipboard_are_refused() {
     client.event("\"clipboard-grab\"");
     client.does("paste 6");
     client.event("\"clipboard\", \"text\": \"\"");
+    client.does("send-file /etc/hostname");
+    let refused = client.event("\"file\"");
+    assert!(refused.contains("1 failed"), "{refused}");
     client.does("copy-files");
     super::programs::until("the refusal in the log", || sumac.program.log().contains("copied files"));
     let forbidding = self::sumac(&["--echo-clipboard", "--disable-copy-paste"]);
