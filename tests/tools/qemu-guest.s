@@ -8,9 +8,12 @@
 #   K byte                   a byte from the keyboard, as it came
 #   M byte                   a byte from the PS/2 mouse (with a wheel and five buttons)
 #   A buttons x y wheel      from the vmmouse, four words of 16 bits
+#   B byte                   a break on the serial port
 # Each keyboard byte is written to the screen, too. Some keys are commands:
 #   F1 text screen   F2 320x200   F3 640x480   F4 800x600, each with a pattern of its own
 #   F5 positions (vmmouse)   F6 motion again   Caps Lock turns its light on or off
+#   F7 a tone of 1000 Hz     F8 silence
+# What the serial port says is said back.
         .intel_syntax noprefix
         .code16
         .globl _start
@@ -44,7 +47,16 @@ main:
         mov     word ptr [4 * 0x09 + 2], 0
         mov     word ptr [4 * 0x74], offset interrupt
         mov     word ptr [4 * 0x74 + 2], 0
-        mov     al, 0xf8                # timer, keyboard, the second controller
+        mov     word ptr [4 * 0x0c], offset interrupt
+        mov     word ptr [4 * 0x0c + 2], 0
+        mov     si, offset serial       # ports and bytes
+0:      lodsw
+        mov     dx, ax
+        lodsb
+        out     dx, al
+        cmp     si, offset serial_end
+        jne     0b
+        mov     al, 0xe8                # timer, keyboard, the second controller, serial port
         out     0x21, al
         mov     al, 0xef                # the mouse
         out     0xa1, al
@@ -79,7 +91,24 @@ poll:
         cmp     byte ptr [absolute], 0
         je      1f
         call    vmmouse
-1:      in      al, 0x64
+1:      mov     dx, 0x3fd
+        in      al, dx
+        test    al, 0x10
+        jnz     pause
+        test    al, 1
+        jz      3f
+        mov     dx, 0x3f8
+        in      al, dx
+        mov     ah, al
+        mov     dx, 0x3fd               # until it has sent what it was given
+4:      in      al, dx
+        test    al, 0x20
+        jz      4b
+        mov     al, ah
+        mov     dx, 0x3f8
+        out     dx, al
+        jmp     1b
+3:      in      al, 0x64
         test    al, 1
         jnz     2f
         sti
@@ -100,6 +129,12 @@ poll:
         pop     ax
         call    act
         jmp     poll
+pause:                                  # reading it ends it
+        mov     dx, 0x3f8
+        in      al, dx
+        mov     dl, 'B'
+        call    note
+        jmp     poll
 from_mouse:
         mov     dl, 'M'
         call    note
@@ -119,8 +154,28 @@ act:
         je      positions
         cmp     al, 0x40
         je      motion
+        cmp     al, 0x41
+        je      tone
+        cmp     al, 0x42
+        je      silence
         cmp     al, 0x3a
         je      caps
+        ret
+tone:
+        mov     al, 0xb6
+        out     0x43, al
+        mov     al, 1193 & 0xff
+        out     0x42, al
+        mov     al, 1193 >> 8
+        out     0x42, al
+        in      al, 0x61
+        or      al, 3
+        out     0x61, al
+        ret
+silence:
+        in      al, 0x61
+        and     al, 0xfc
+        out     0x61, al
         ret
 text:
         mov     ax, 3
@@ -297,6 +352,21 @@ mouse:                                  # a byte for it in AL; its answer is rea
 knock:  .byte   0xf3, 200, 0xf3, 100, 0xf3, 80          # it has a wheel
         .byte   0xf3, 200, 0xf3, 200, 0xf3, 80          # and five buttons
         .byte   0xf4, 0
+serial: .word   0x3fb                                   # 115200 baud, 8 bits
+        .byte   0x83
+        .word   0x3f8
+        .byte   1
+        .word   0x3f9
+        .byte   0
+        .word   0x3fb
+        .byte   3
+        .word   0x3fa                                   # queues, and an interrupt for each byte
+        .byte   1
+        .word   0x3fc
+        .byte   0x0b
+        .word   0x3f9
+        .byte   1
+serial_end:
 hello:  .asciz  "Hello from the guest. "
 absolute: .byte 0
 lights: .byte   0

@@ -63,15 +63,27 @@ impl QemuCommand {
 
     /// The arguments with what Sumac adds; the monitor speaks on the file descriptor of this number.
     fn completed(&self, monitor: RawFd) -> impl Iterator<Item = OsString> {
+        let audiodev = self.audiodev().map(|id| format!(",audiodev={id}")).unwrap_or_default();
         let added = [
             "-chardev".into(),
             format!("socket,id=sumac-qmp,fd={monitor}"),
             "-mon".into(),
             "chardev=sumac-qmp,mode=control".into(),
             "-display".into(),
-            "dbus,p2p=yes".into(),
+            format!("dbus,p2p=yes{audiodev}"),
         ];
         self.arguments.iter().cloned().chain(added.map(OsString::from))
+    }
+
+    /// The id of the operator's `-audiodev dbus`, which QEMU's display must be told.
+    fn audiodev(&self) -> Option<&str> {
+        self.arguments.windows(2).find_map(|pair| {
+            let option = pair[0].to_str()?;
+            let mut words = pair[1].to_str()?.split(',');
+            let driver = words.next()?;
+            let named = ["-audiodev", "--audiodev"].contains(&option) && ["dbus", "driver=dbus"].contains(&driver);
+            named.then(|| words.find_map(|word| word.strip_prefix("id=")))?
+        })
     }
 }
 
@@ -98,6 +110,19 @@ mod tests {
         let line = "-m 64 -vnc :1 -chardev socket,id=sumac-qmp,fd=7 -mon chardev=sumac-qmp,mode=control \
                     -display dbus,p2p=yes";
         assert_eq!(words.join(" "), line);
+    }
+
+    #[test]
+    fn the_display_is_told_its_sound() {
+        for (line, end) in [
+            ("qemu -audiodev dbus,id=a,out.frequency=48000", "-display dbus,p2p=yes,audiodev=a"),
+            ("qemu -audiodev none,id=n --audiodev driver=dbus,id=a", "-display dbus,p2p=yes,audiodev=a"),
+            ("qemu -audiodev pa,id=a", "-display dbus,p2p=yes"),
+            ("qemu -audiodev", "-display dbus,p2p=yes"),
+        ] {
+            let words: Vec<_> = command(line).unwrap().completed(3).map(|word| word.into_string().unwrap()).collect();
+            assert!(words.join(" ").ends_with(end), "{line}");
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! [`FakeQemu`]: the other end of the D-Bus display, as a newer QEMU than the one installed would
 //! be: it draws through dmabufs and shared memory. For tests.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -12,7 +12,7 @@ use futures_util::StreamExt;
 use serde::Serialize;
 use zbus::connection::Builder;
 use zbus::message::Type;
-use zbus::wire::{DynamicType, Fd};
+use zbus::wire::{DynamicType, Fd, ObjectPath};
 use zbus::{Connection, Guid, Message, MessageStream, Variant};
 
 use super::Qemu;
@@ -49,9 +49,11 @@ impl FakeQemu {
         let mut stream = server(ours).build_message_stream().await.unwrap();
         let connection = Connection::from(&stream);
         let listener = register(&connection, &mut stream, absolute).await;
-        // The last question before the session runs.
-        let lights = stream.next().await.unwrap().unwrap();
-        assert!(answered(&connection, &lights, absolute).await);
+        // The last questions before the session runs.
+        for _ in ["Get", "GetManagedObjects"] {
+            let question = stream.next().await.unwrap().unwrap();
+            assert!(answered(&connection, &question, absolute).await);
+        }
         while !matches!(told.recv_timeout(PATIENCE), Ok(Told::Mouse(mouse)) if mouse == absolute) {}
         Self { stream, connection, listener, absolute, heard: VecDeque::new(), told, source, thread }
     }
@@ -88,7 +90,7 @@ impl FakeQemu {
 
     /// Says that a property of the console changed.
     pub(super) async fn changes(&mut self, interface: &str, name: &str, value: Variant<'_>) {
-        let body = (interface, std::collections::HashMap::from([(name, value)]), Vec::<&str>::new());
+        let body = (interface, HashMap::from([(name, value)]), Vec::<&str>::new());
         let path = "/org/qemu/Display1/Console_0";
         let signal = "PropertiesChanged";
         self.connection
@@ -141,8 +143,14 @@ async fn answered(connection: &Connection, message: &Message, absolute: bool) ->
     if message.message_type() != Type::MethodCall {
         return true;
     }
-    if header.member().is_none_or(|name| name.as_str() != "Get") {
-        return false;
+    match header.member().map_or("", |name| name.as_str()) {
+        "Get" => {}
+        "GetManagedObjects" => {
+            let nothing: HashMap<ObjectPath<'_>, HashMap<&str, HashMap<&str, Variant<'_>>>> = HashMap::new();
+            connection.reply(&header, &nothing).await.unwrap();
+            return true;
+        }
+        _ => return false,
     }
     let body = message.body();
     let (_, name): (&str, &str) = body.deserialize().unwrap();

@@ -6,6 +6,10 @@ use zbus::wire::Fd;
 
 /// The name that QEMU owns on a bus.
 pub(super) const BUS_NAME: &str = "org.qemu";
+/// The interface of sound.
+pub(super) const AUDIO: &str = "org.qemu.Display1.Audio";
+/// The interface of character devices.
+pub(super) const CHARDEV: &str = "org.qemu.Display1.Chardev";
 
 /// The path of a console.
 pub(super) fn console_path(id: u32) -> String {
@@ -74,4 +78,28 @@ pub(super) trait Mouse {
     /// Whether the guest's device is told positions (a tablet) or motion (a mouse).
     #[zbus(property)]
     fn is_absolute(&self) -> zbus::Result<bool>;
+}
+
+/// A `-chardev dbus`.
+#[zbus::proxy(interface = "org.qemu.Display1.Chardev", default_service = "org.qemu")]
+pub(super) trait Chardev {
+    /// This socket is the device's other side from now on, until it is closed.
+    fn register(&self, stream: Fd<'_>) -> zbus::Result<()>;
+    /// The guest's serial port sees a break.
+    fn send_break(&self) -> zbus::Result<()>;
+    /// `name=`, or empty.
+    #[zbus(property)]
+    fn name(&self) -> zbus::Result<String>;
+    /// Whether the guest has it open.
+    #[zbus(property, name = "FEOpened")]
+    fn fe_opened(&self) -> zbus::Result<bool>;
+}
+
+/// Sound of a `-audiodev dbus`.
+#[zbus::proxy(interface = "org.qemu.Display1.Audio", default_service = "org.qemu")]
+pub(super) trait Audio {
+    /// QEMU calls org.qemu.Display1.AudioOutListener on this socket from now on.
+    fn register_out_listener(&self, listener: Fd<'_>) -> zbus::Result<()>;
+    /// QEMU calls org.qemu.Display1.AudioInListener on this socket from now on.
+    fn register_in_listener(&self, listener: Fd<'_>) -> zbus::Result<()>;
 }

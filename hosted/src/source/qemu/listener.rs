@@ -6,23 +6,20 @@
 //! answered later, when its buffer may be drawn into again.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::fs::File;
 use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use futures_util::{FutureExt, StreamExt};
 use sumac_backends::Dmabuf;
 use sumac_backends::dmabuf::{Fourcc, MOD_LINEAR, Plane, Shape};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use zbus::message::{Body, Flags, Header, Type};
+use zbus::message::Body;
 use zbus::wire::Fd;
-use zbus::{Connection, Message, MessageStream, Variant};
 
+use super::calls::{Call, Calls};
 use super::display::{Display, Map, Patch};
 use super::interfaces::ConsoleProxy;
 use super::pixels::PixelFormat;
@@ -31,19 +28,18 @@ use crate::source::{Cookie, CursorShape, Rect, Size};
 const LISTENER: &str = "org.qemu.Display1.Listener";
 const MAP: &str = "org.qemu.Display1.Listener.Unix.Map";
 const DMABUF2: &str = "org.qemu.Display1.Listener.Unix.ScanoutDMABUF2";
-const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
-const PEER: &str = "org.freedesktop.DBus.Peer";
+/// What newer QEMU may call, too.
+const INTERFACES: [&str; 2] = [MAP, DMABUF2];
 
 /// How long a new size is waited for at most, when updates lie outside of the picture.
 const SIZE_TOLD: Duration = Duration::from_millis(200);
 
 /// One console's drawings.
 pub(super) struct Listener {
-    stream: MessageStream,
-    connection: Connection,
+    calls: Calls,
     display: Rc<RefCell<Display>>,
     /// UpdateDMABUF calls whose buffers are free: QEMU has one of them out at a time.
-    done: (UnboundedSender<Message>, UnboundedReceiver<Message>),
+    done: (UnboundedSender<Call>, UnboundedReceiver<Call>),
 }
 
 /// What a call is answered with.
@@ -51,40 +47,31 @@ enum Answer {
     Done,
     /// The call is answered when its buffer is free.
     Later,
-    /// The property `Interfaces`.
-    Interfaces,
-    /// All properties.
-    Properties,
     UnknownMethod,
 }
 
 impl Listener {
     /// Makes the console draw on `display`.
     pub(super) async fn register(console: &ConsoleProxy<'_>, display: Rc<RefCell<Display>>) -> anyhow::Result<Self> {
-        let (ours, theirs) = UnixStream::pair()?;
-        // QEMU may wait for our part of the authentication before it answers the call.
-        let register = async {
-            let theirs = OwnedFd::from(theirs);
-            console.register_listener(Fd::from(&theirs)).await
-        };
-        let connect = zbus::connection::Builder::unix_stream(ours).p2p().build_message_stream();
-        let ((), stream) = tokio::try_join!(register, connect).context("registering a listener")?;
-        let connection = Connection::from(&stream);
-        Ok(Self { stream, connection, display, done: unbounded_channel() })
+        let calls = Calls::on_socket(&INTERFACES, async |socket| console.register_listener(socket).await).await?;
+        Ok(Self { calls, display, done: unbounded_channel() })
     }
 
     /// Takes QEMU's calls until it closes the connection.
     pub(super) async fn run(mut self) -> anyhow::Result<()> {
         loop {
+            while let Ok(call) = self.done.1.try_recv() {
+                call.answer(&()).await?;
+            }
             // What has arrived already makes one picture.
-            let next = match self.stream.next().now_or_never() {
-                Some(next) => next,
+            let next = match self.calls.arrived() {
+                Some(next) => next?,
                 None => {
                     self.display.borrow_mut().flush();
                     tokio::select! {
-                        next = self.stream.next() => next,
+                        next = self.calls.next() => next?,
                         Some(call) = self.done.1.recv() => {
-                            self.connection.reply(&call.header(), &()).await?;
+                            call.answer(&()).await?;
                             continue;
                         }
                         () = tokio::time::sleep(SIZE_TOLD), if self.display.borrow().is_early() => {
@@ -95,53 +82,32 @@ impl Listener {
                 }
             };
             match next {
-                Some(Ok(message)) if message.message_type() == Type::MethodCall => self.answer(&message).await?,
-                Some(Ok(_)) => {}
-                Some(Err(error)) => return Err(error.into()),
+                Some(call) => self.answer(&call).await?,
                 None => return Ok(()),
             }
         }
     }
 
-    async fn answer(&mut self, call: &Message) -> anyhow::Result<()> {
-        let header = call.header();
-        let answer = self.take(call, &header);
-        if header.primary().flags().contains(Flags::NO_REPLY_EXPECTED) {
-            if let Err(error) = answer {
-                tracing::warn!(call = %name(&header), error = format!("{error:#}"), "QEMU's call means nothing");
-            }
+    async fn answer(&mut self, call: &Call) -> anyhow::Result<()> {
+        if call.answer_question(&INTERFACES).await? {
             return Ok(());
         }
-        let interfaces = [MAP, DMABUF2];
-        match answer {
-            Ok(Answer::Done) => self.connection.reply(&header, &()).await?,
+        match self.take(call) {
+            Ok(Answer::Done) => call.answer(&()).await?,
             Ok(Answer::Later) => {}
-            Ok(Answer::Interfaces) => self.connection.reply(&header, &Variant::from(&interfaces[..])).await?,
-            Ok(Answer::Properties) => {
-                let all = HashMap::from([("Interfaces", Variant::from(&interfaces[..]))]);
-                self.connection.reply(&header, &all).await?;
-            }
-            Ok(Answer::UnknownMethod) => {
-                let error = "org.freedesktop.DBus.Error.UnknownMethod";
-                self.connection.reply_error(&header, error, &name(&header)).await?;
-            }
-            Err(error) => {
-                let text = format!("{error:#}");
-                tracing::warn!(call = %name(&header), error = text, "QEMU's call means nothing");
-                self.connection.reply_error(&header, "org.freedesktop.DBus.Error.InvalidArgs", &text).await?;
-            }
+            Ok(Answer::UnknownMethod) => call.is_unknown().await?,
+            Err(error) => call.refuse(&error).await?,
         }
         Ok(())
     }
 
     /// Does what a call says. Errors are the call's, not the connection's.
-    fn take(&self, call: &Message, header: &Header<'_>) -> anyhow::Result<Answer> {
-        let body = call.body();
-        let interface = header.interface().map_or("", |name| name.as_str());
-        let member = header.member().map_or("", |name| name.as_str());
+    fn take(&self, call: &Call) -> anyhow::Result<Answer> {
+        let body = call.message().body();
+        let (interface, member) = call.name();
         let mut display = self.display.borrow_mut();
         tracing::trace!(member, bytes = body.len(), "QEMU calls");
-        match (interface, member) {
+        match (interface.as_str(), member.as_str()) {
             (LISTENER, "Update") => display.update(update(body)?)?,
             (LISTENER, "UpdateDMABUF") => {
                 let rect = rect(body.deserialize()?)?;
@@ -161,18 +127,10 @@ impl Listener {
             (MAP, "ScanoutMap") => display.scanout_map(map(&body)?)?,
             (LISTENER, "Disable") => display.disable(),
             (LISTENER, "CursorDefine") => display.define_cursor(cursor(&body)?)?,
-            (PROPERTIES, "Get") => return Ok(Answer::Interfaces),
-            (PROPERTIES, "GetAll") => return Ok(Answer::Properties),
-            (PEER, "Ping") => {}
             _ => return Ok(Answer::UnknownMethod),
         }
         Ok(Answer::Done)
     }
-}
-
-fn name(header: &Header<'_>) -> String {
-    let interface = header.interface().map_or("", |name| name.as_str());
-    format!("{interface}.{}", header.member().map_or("", |name| name.as_str()))
 }
 
 /// The pixels at the end of a message's body.

@@ -1,17 +1,23 @@
-//! [`Qemu`]: a virtual machine's displays, keyboard and mouse, by QEMU's D-Bus display.
+//! [`Qemu`]: a virtual machine's displays, keyboard, mouse, sound and character devices, by QEMU's
+//! D-Bus display.
 //!
 //! ```text
 //!            org.qemu.Display1 (VM, Console, Keyboard, Mouse)
 //!   session ──────────────── calls, property changes ───────────────► QEMU
 //!   listener ◄───── a socket per console: Scanout, Update, … ──────── QEMU
-//!      │
-//!   display ─► Stage
+//!      └─► display ─► Stage
+//!   audio ◄──────── a socket per direction: Write, Read, … ────────── QEMU
+//!   chardev ◄─────► a socket per character device: bytes ───────────► QEMU
 //! ```
 //!
 //! Everything runs on the source's thread, in a runtime of its own. QEMU's calls are taken as they
 //! come and answered at once, so a viewer, however slow, never makes the virtual machine wait.
 
+mod audio;
 mod bus;
+mod calls;
+mod chardev;
+mod devices;
 mod display;
 #[cfg(test)]
 mod fake;
@@ -23,6 +29,7 @@ mod mouse;
 mod notice;
 mod pixels;
 mod qmp;
+mod samples;
 mod session;
 #[cfg(test)]
 mod tests;

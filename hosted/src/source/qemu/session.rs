@@ -15,6 +15,7 @@ use zbus::proxy::CacheProperties;
 use zbus::{Connection, MatchRule, Message, MessageStream, Variant};
 
 use super::bus::Link;
+use super::devices::Attached;
 use super::display::Display;
 use super::input::Messages;
 use super::interfaces::{BUS_NAME, ConsoleProxy, KeyboardProxy, MouseProxy, VmProxy, console_path};
@@ -54,6 +55,7 @@ pub(super) struct Session {
     /// When the sizes that consoles told are to be looked at.
     settled: Option<Instant>,
     changes: MessageStream,
+    attached: Attached,
     /// Listeners and the monitor; the first that ends ends the session.
     tasks: JoinSet<anyhow::Result<()>>,
 }
@@ -115,7 +117,8 @@ impl Session {
         host.leds(leds(lights));
         host.mouse(first.mouse.is_absolute());
         let keyboard = Keyboard::new(keyboard, lights);
-        Ok(Self { connection, host, consoles, keyboard, focus: 0, settled: None, changes, tasks })
+        let attached = Attached::find(&connection, host.peripherals()).await?;
+        Ok(Self { connection, host, consoles, keyboard, focus: 0, settled: None, changes, attached, tasks })
     }
 
     /// Carries pictures one way and input the other until either side ends.
@@ -149,6 +152,7 @@ impl Session {
                         let _: Option<()> = told.take().map(|size| display.borrow_mut().resize(size));
                     }
                 }
+                change = self.attached.change() => self.attached.take(&change).await,
                 () = self.connection.closed() => return Ok(End::Gone),
             }
         }
@@ -204,6 +208,9 @@ impl Session {
         let Ok((_, values, _)) = body.deserialize::<(&str, HashMap<&str, Variant<'_>>, Vec<&str>)>() else {
             return;
         };
+        if let Some(Variant::Bool(opened)) = values.get("FEOpened") {
+            self.attached.set_opened(path, *opened);
+        }
         let Some(at) = self.consoles.iter().position(|console| console.path == path) else { return };
         if let Some(size) = size(&values, &self.consoles[at]) {
             let console = &mut self.consoles[at];

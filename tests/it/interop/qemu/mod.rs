@@ -156,6 +156,41 @@ fn every_console_is_a_display() {
     assert_eq!(client.0.count("\"channel\": \"display\""), 1);
 }
 
+#[test]
+fn character_devices_are_channels_of_one_viewer_after_another() {
+    needs!("character_devices_are_channels_of_one_viewer_after_another": "gi", "qemu-system-x86_64", "as", "ld");
+    let serial = ["-chardev", "dbus,id=uart,name=org.example.uart", "-serial", "chardev:uart"];
+    let (sumac, mut monitor) = start(&[], "std", &serial);
+    for breaks in 1..=2 {
+        let mut client = Client::connect(&sumac.tcp_uri());
+        client.event("\"port\", \"name\": \"org.example.uart\", \"opened\": true");
+        // The guest says everything back, as fast as its serial port can.
+        client.does("port-echo org.example.uart 3000");
+        client.event("\"port-echo\", \"name\": \"org.example.uart\", \"bytes\": 3000, \"right\": true");
+        client.does("port-event org.example.uart 2");
+        until("the break", || monitor.entries(b'B').len() == breaks);
+    }
+}
+
+#[test]
+fn the_machines_sound_is_heard() {
+    needs!("the_machines_sound_is_heard": "gi", "qemu-system-x86_64", "as", "ld");
+    let sound = ["-audiodev", "dbus,id=sound,out.frequency=48000", "-machine", "pcspk-audiodev=sound"];
+    let (sumac, _monitor) = start(&[], "std", &sound);
+    Client::connect(&sumac.unix_uri()).does("key press 0x41");
+    for opus in [true, false] {
+        let mut client = Client::connect_with_sound(&sumac.tcp_uri(), opus);
+        client.event("\"playback-start\", \"channels\": 2, \"rate\": 48000");
+        // A second that is all tone, not the one in which it begins.
+        until("the tone", || {
+            let line = client.event("\"sound\"");
+            client.0.say("");
+            let hz = line.split("\"hz\": ").nth(1).unwrap().split(',').next().unwrap();
+            hz.parse::<u32>().unwrap().abs_diff(1000) < 20
+        });
+    }
+}
+
 /// How a program ended, and what it said.
 fn end_of(sumac: &mut Sumac) -> (Option<i32>, String) {
     (sumac.program.exit_code(), sumac.program.log())

@@ -51,5 +51,6 @@ fn viewers_stay_while_qemu_is_restarted() {
         });
         std::fs::remove_file(sumac.dir().join("qmp.sock")).unwrap();
     }
-    assert_eq!(client.0.count("\"closed\""), 0, "the viewer stayed");
+    assert_eq!(client.0.count("\"closed\", \"channel\": \"main\""), 0, "the viewer stayed");
+    assert_eq!(client.0.count("\"closed\", \"channel\": \"display\""), 0, "with its display");
 }
