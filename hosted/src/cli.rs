@@ -487,6 +487,20 @@ mod tests {
     }
 
     #[test]
+    fn sound_devices_and_what_passes() {
+        let all = config("sumac --sound-check echo --echo-port a --echo-port b --echo-clipboard");
+        assert_eq!((all.sound_check, all.echo_clipboard), (Some(SoundCheck::Echo), true));
+        assert_eq!(all.echo_ports, ["a", "b"]);
+        assert!(all.playback_compression && all.copy_paste && all.file_transfer);
+        let none = config("sumac --playback-compression off --disable-copy-paste --disable-agent-file-xfer");
+        assert!(!none.playback_compression && !none.copy_paste && !none.file_transfer);
+        // The command line does not allow what the option string forbids.
+        assert!(!config("sumac --spice disable-copy-paste=on").copy_paste);
+        let line = error("sumac --sound-check noise");
+        assert!(line.contains("'noise' is not tone or echo"), "{line}");
+    }
+
+    #[test]
     fn who_encodes_it() {
         let config_of = |line: &str| {
             let config = config(line);

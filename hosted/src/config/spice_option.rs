@@ -313,6 +313,20 @@ mod tests {
     }
 
     #[test]
+    fn sound_and_what_passes() {
+        for (text, expected) in [
+            ("", (true, true, true)),
+            ("playback-compression=off", (false, true, true)),
+            ("disable-copy-paste", (true, false, true)),
+            ("disable-agent-file-xfer=on", (true, true, false)),
+            ("playback-compression=on,disable-copy-paste=off,disable-agent-file-xfer=off", (true, true, true)),
+        ] {
+            let config = apply(text).unwrap();
+            assert_eq!((config.playback_compression, config.copy_paste, config.file_transfer), expected, "{text}");
+        }
+    }
+
+    #[test]
     fn what_is_wrong_is_named() {
         let served = SERVED.join(", ");
         for (text, expected) in [
