@@ -12,7 +12,7 @@ use sumac_core::proto::shape::Clip;
 use sumac_core::proto::stream::{
     StreamActivateReport, StreamCreate, StreamData, StreamDestroy, StreamFlags, StreamReport, VideoCodec,
 };
-use sumac_core::wire::{Data, Sized32};
+use sumac_core::wire::{Counted, Data, Sized32};
 use tokio::time::Instant;
 
 use super::allowance::Allowance;
@@ -23,7 +23,7 @@ use super::slack::Slack;
 use crate::connection::{Close, Line};
 use crate::plan::Region;
 use crate::scene::Viewer;
-use crate::source::Size;
+use crate::source::{Rect, Size};
 use crate::video::{Asker, Hub, Next, StreamInfo, StreamPacket};
 
 /// The longest time between reports.
@@ -269,18 +269,22 @@ fn send_packet(line: &mut Line<DisplayServer>, wanted: &mut Wanted, packet: &Str
 fn create(line: &mut Line<DisplayServer>, wanted: &Wanted, packet: &StreamPacket) -> Result<(), Close> {
     let Some(codec) = wire_codec(wanted.codec) else { return Ok(()) };
     let id = u32::from(wanted.info.id);
+    let Size { width, height } = packet.size;
+    // What was coded beyond the area is cut off: another destination would scale the picture.
+    let (area, dest) = (wire_rect(wanted.info.rect), wire_rect(Rect { width, height, ..wanted.info.rect }));
+    let clip = if dest == area { Clip::None } else { Clip::Rects(Counted::new(std::slice::from_ref(&area))) };
     let create = StreamCreate {
         surface_id: 0,
         id,
         flags: StreamFlags::TOP_DOWN,
         codec,
         stamp: 0,
-        stream_width: packet.size.width,
-        stream_height: packet.size.height,
-        src_width: packet.size.width,
-        src_height: packet.size.height,
-        dest: wire_rect(wanted.info.rect),
-        clip: Clip::None,
+        stream_width: width,
+        stream_height: height,
+        src_width: width,
+        src_height: height,
+        dest,
+        clip,
     };
     display::send(line, &ServerMessage::StreamCreate(create))?;
     activate_report(line, wanted)
