@@ -2,9 +2,9 @@
  * The C server of the side-by-side benches: the smallest application of libspice-server that shows the
  * pictures of a file of BGRX rows: the first one, or all of them over and over as a film.
  *
- *   c-server ADDRESS PORT FILE WIDTH HEIGHT [PICTURES-A-SECOND STREAMING CODECS]
+ *   c-server ADDRESS PORT FILE WIDTH HEIGHT [PICTURES-A-SECOND STREAMING CODECS [COMPRESSION]]
  *
- * STREAMING is off, all or filter; CODECS is what spice_server_set_video_codecs takes, such as
+ * COMPRESSION is auto_glz (also without it), quic or lz4; STREAMING is off, all or filter; CODECS is what spice_server_set_video_codecs takes, such as
  * "spice:mjpeg". A film's pictures carry the stamp that `sumac --source frames --stamp` writes, and
  * are offered on a fixed schedule by a thread named "source"; one that finds no free place is left
  * out. What is drawn is the stamp and the box around all that changed, as a guest would. Prints
@@ -336,22 +336,28 @@ static int streaming(const char *word)
          : g_str_equal(word, "all") ? SPICE_STREAM_VIDEO_ALL : SPICE_STREAM_VIDEO_FILTER;
 }
 
+static SpiceImageCompression compression(const char *word)
+{
+    return g_str_equal(word, "quic") ? SPICE_IMAGE_COMPRESSION_QUIC
+         : g_str_equal(word, "lz4") ? SPICE_IMAGE_COMPRESSION_LZ4 : SPICE_IMAGE_COMPRESSION_AUTO_GLZ;
+}
+
 int main(int argc, char **argv)
 {
     gsize length, size = 0;
     GError *error = NULL;
-    GMappedFile *file = argc == 6 || argc == 9 ? g_mapped_file_new(argv[3], FALSE, &error) : NULL;
+    GMappedFile *file = argc == 6 || argc == 9 || argc == 10 ? g_mapped_file_new(argv[3], FALSE, &error) : NULL;
     if (file) {
         width = atoi(argv[4]);
         height = atoi(argv[5]);
         size = (gsize)4 * width * height;
     }
     if (!file || !size || (length = g_mapped_file_get_length(file)) % size || !length) {
-        fprintf(stderr, "usage: c-server ADDRESS PORT FILE WIDTH HEIGHT [PICTURES-A-SECOND STREAMING CODECS]: %s\n",
+        fprintf(stderr, "usage: c-server ADDRESS PORT FILE WIDTH HEIGHT [PICTURES-A-SECOND STREAMING CODECS [COMPRESSION]]: %s\n",
                 error ? error->message : "FILE must hold whole pictures of that size");
         return 2;
     }
-    struct film film = { g_mapped_file_get_contents(file), length / size, argc == 9 ? atoi(argv[6]) : 0 };
+    struct film film = { g_mapped_file_get_contents(file), length / size, argc > 6 ? atoi(argv[6]) : 0 };
     alarm(120);
     GMainLoop *loop = g_main_loop_new(NULL, FALSE);
     SpiceServer *server = spice_server_new();
@@ -365,6 +371,7 @@ int main(int argc, char **argv)
             return 2;
         }
     }
+    spice_server_set_image_compression(server, compression(argc == 10 ? argv[9] : "auto_glz"));
     if (spice_server_init(server, &core) != 0)
         return 1;
     spice_server_add_interface(server, &qxl.base);

@@ -58,9 +58,14 @@ class Watch:
     def draw(self, *_):
         now = time.monotonic_ns() // 1000
         stamp = self.stamp()
-        if stamp and stamp[0] != self.last:
-            self.last = stamp[0]
-            self.ms.append(((now - stamp[1]) % 2**40) / 1000)
+        age = (now - stamp[1]) % 2**40 if stamp else 2**39
+        # A stamp that is only partly drawn may look whole: what is later is right.
+        if age >= 2**39 or stamp == self.last:
+            return
+        if self.last and stamp[0] == self.last[0] and self.ms:
+            self.ms.pop()
+        self.last = stamp
+        self.ms.append(age / 1000)
 
     def stamp(self):
         """Number and microseconds, from the middle of each of the stamp's blocks."""

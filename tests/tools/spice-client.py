@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """A SPICE client for tests, on spice-gtk's library through GObject introspection.
 
-spice-client.py URI [--password P] [--audio]
+spice-client.py URI [--password P] [--audio] [--small-caches]
 
 Says what happens as one JSON object a line on standard output, its `event` one of: open, closed
 (channel, id), error, surface (width, height, display), surface-gone, mark, draw (x, y, width, height),
@@ -68,7 +68,7 @@ on = GObject.Object.connect
 
 
 class Client:
-    def __init__(self, uri, password, audio):
+    def __init__(self, uri, password, audio, small_caches):
         self.loop = GLib.MainLoop()
         self.channels = {}
         self.surfaces = {}
@@ -81,6 +81,10 @@ class Client:
         self.session = Spice.Session()
         self.session.set_property("uri", uri)
         self.session.set_property("enable-audio", audio)
+        if small_caches:
+            # Bytes; a picture of 100x100 has 40 000.
+            self.session.set_property("cache-size", 100_000)
+            self.session.set_property("glz-window-size", 50_000)
         if password:
             self.session.set_property("password", password)
         on(self.session, "channel-new", self.on_channel)
@@ -418,9 +422,12 @@ def main():
     audio = "--audio" in options
     if audio:
         options.remove("--audio")
+    small_caches = "--small-caches" in options
+    if small_caches:
+        options.remove("--small-caches")
     if options and (len(options) != 2 or options[0] != "--password"):
         sys.exit(__doc__)
-    Client(uri, options[1] if options else None, audio).loop.run()
+    Client(uri, options[1] if options else None, audio, small_caches).loop.run()
 
 
 main()

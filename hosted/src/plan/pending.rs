@@ -198,7 +198,7 @@ mod tests {
                 assert!(same.0 == newest.0, "seed {seed}, {update:?}");
             }
         }
-        assert!(scrolls > 50 && lagged > 50, "{scrolls} scrolls, {lagged} times behind");
+        assert!(scrolls > 20 && lagged > 50, "{scrolls} scrolls, {lagged} times behind");
     }
 
     fn scroll(dest: Rect, dy: i32) -> Scroll {

@@ -1,35 +1,25 @@
 //! Scrolls: what moved as it was is copied on the client (COPY_BITS) and not sent.
 
-use std::collections::HashMap;
-
 use sumac_backends::Frame;
 
 use super::Region;
 use super::matrix::largest_rectangle;
-use super::rows::{Rows, colours, same};
+use super::rows::{COLOUR, Rows, colours, same};
 use crate::source::{Rect, Size};
 
 /// Columns of a cell: what a scroll copies is exact in rows and a whole number of cells wide.
 const CELL: u32 = 32;
 /// Strips of the damage in which a shift is looked for, and pixels across each of them.
-const STRIPS: u32 = 4;
+const STRIPS: u32 = 3;
 const STRIP: u32 = 32;
-/// Odd factors for the pixels across a strip.
-const FACTORS: [u64; STRIP as usize] = {
-    let mut factors = [0; STRIP as usize];
-    let mut n = 0;
-    while n < factors.len() {
-        factors[n] = (n as u32 + 1).wrapping_mul(0x9e37_79b9) as u64 | 1;
-        n += 1;
-    }
-    factors
-};
-/// Equal lines beyond this number say nothing: they are blank.
-const MAX_EQUAL: usize = 4;
+/// When fewer lines agree after the first two strips, no more are looked at.
+const PROMISING: u32 = 2;
 /// Lines that must agree on a shift: fewer are chance.
 const MIN_VOTES: u32 = 8;
 /// Damage smaller than this is sent: it costs less than finding out.
-const MIN_AREA: u64 = 64 * 64;
+const MIN_AREA: u64 = 128 * 128;
+/// Damage that lies nearer together than this may have moved together, in pixels.
+const NEAR: u32 = 32;
 
 /// Pixels that moved in a straight line without a change: `dest` of the new picture is what was
 /// `dx` columns and `dy` rows before it in the old one.
@@ -66,16 +56,36 @@ pub fn find_scroll(before: &Frame, after: &Frame, damage: &Region) -> Option<Scr
     if before.size() != after.size() {
         return None;
     }
-    let area = damage.bounds()?.intersect(after.size().bounds())?;
-    if damage.area() < MIN_AREA {
+    let (area, changed) = densest(damage, after.size())?;
+    if changed < MIN_AREA {
         return None;
     }
     [Axis::Vertical, Axis::Horizontal].into_iter().find_map(|axis| {
         let shift = axis.shift(find_shift(axis, area, before, after)?);
         let dest = copied_area(area, shift, before, after)?;
-        let explains = damage.area_in(dest) * 2 >= damage.area();
+        let explains = damage.area_in(dest) * 2 >= changed;
         explains.then_some(Scroll { dest, dx: shift.0, dy: shift.1 })
     })
+}
+
+/// The bounds of the rectangles that lie together and have the most pixels, and how many these are:
+/// a clock in a corner does not count to what scrolls elsewhere.
+fn densest(damage: &Region, size: Size) -> Option<(Rect, u64)> {
+    let mut groups: Vec<(Rect, u64)> = Vec::new();
+    for rect in damage.rects().iter().filter_map(|rect| rect.intersect(size.bounds())) {
+        let mut group = (rect, rect.area());
+        while let Some(at) = groups.iter().position(|(other, _)| around(*other).intersect(group.0).is_some()) {
+            let (other, area) = groups.swap_remove(at);
+            group = (group.0.union(other), group.1 + area);
+        }
+        groups.push(group);
+    }
+    groups.into_iter().max_by_key(|(_, area)| *area)
+}
+
+fn around(rect: Rect) -> Rect {
+    let (x, y) = (rect.x.saturating_sub(NEAR), rect.y.saturating_sub(NEAR));
+    Rect { x, y, width: rect.right() + NEAR - x, height: rect.bottom() + NEAR - y }
 }
 
 #[derive(Clone, Copy)]
@@ -118,25 +128,12 @@ impl Axis {
         }
     }
 
-    /// The lines of a strip, by rising keys, with the row or column that they stand for.
-    fn sorted_lines(self, strip: Rect, rows: Rows<'_>) -> Vec<(u64, i32)> {
-        let first = match self {
-            Self::Vertical => strip.y,
-            Self::Horizontal => strip.x,
-        };
-        let mut lines: Vec<(u64, i32)> = self.keys(strip, rows).into_iter().zip(first as i32..).collect();
-        lines.sort_unstable();
-        lines
-    }
-
     /// A number for each line of a strip across the axis that is the same for the same colours.
     fn keys(self, strip: Rect, rows: Rows<'_>) -> Vec<u64> {
         // Sums of products: several pixels at a time, and equal keys are but a hint here.
         let lines = (strip.y..strip.bottom()).map(|y| rows.row(y, strip));
         match self {
-            Self::Vertical => {
-                lines.map(|row| colours(row).zip(FACTORS).map(|(c, factor)| u64::from(c) * factor).sum()).collect()
-            }
+            Self::Vertical => lines.map(line_key).collect(),
             Self::Horizontal => {
                 let mut keys = vec![0; strip.width as usize];
                 for (row, factor) in lines.zip(FACTORS) {
@@ -148,28 +145,99 @@ impl Axis {
     }
 }
 
-/// The shift, other than none, on which most lines agree that are not too many before or after.
+/// Odd factors for the pixels across a strip.
+const FACTORS: [u64; STRIP as usize] = {
+    let mut factors = [0; STRIP as usize];
+    let mut n = 0;
+    while n < factors.len() {
+        factors[n] = (n as u32 + 1).wrapping_mul(0x9e37_79b9) as u64 | 1;
+        n += 1;
+    }
+    factors
+};
+
+/// The key of a row: two pixels at a time.
+fn line_key(row: &[u8]) -> u64 {
+    const COLOURS: u64 = (COLOUR as u64) << 32 | COLOUR as u64;
+    let pairs = row.as_chunks().0.iter().zip(FACTORS);
+    pairs.fold(row.len() as u64, |key, (pair, factor)| {
+        key.wrapping_add((u64::from_le_bytes(*pair) & COLOURS).wrapping_mul(factor << 32 | factor)).rotate_left(5)
+    })
+}
+
+/// Lines by their keys: where each stands, if it is the only one of its kind.
+struct Lines {
+    /// Keys and numbers of lines, from 1, or [`Lines::MANY`]; 0 is free. A power of two of places,
+    /// half of them free.
+    places: Vec<(u32, u32)>,
+}
+
+impl Lines {
+    /// Stands for lines that are all the same: blank ones, mostly. They say nothing.
+    const MANY: u32 = u32::MAX;
+
+    fn new(keys: &[u64]) -> Self {
+        let mut lines = Self { places: vec![(0, 0); (keys.len() * 2).next_power_of_two()] };
+        for (key, n) in keys.iter().zip(1..) {
+            let key = Self::short(*key);
+            let place = lines.place(key);
+            let line = if lines.places[place].1 == 0 { n } else { Self::MANY };
+            lines.places[place] = (key, line);
+        }
+        lines
+    }
+
+    /// The number of the only line with this key, from 0.
+    fn find(&self, key: u64) -> Option<u32> {
+        let (_, line) = self.places[self.place(Self::short(key))];
+        if line == Self::MANY { None } else { line.checked_sub(1) }
+    }
+
+    /// Where the key is, or would be.
+    fn place(&self, key: u32) -> usize {
+        let mask = self.places.len() - 1;
+        let mut at = key as usize & mask;
+        while self.places[at].1 != 0 && self.places[at].0 != key {
+            at = (at + 1) & mask;
+        }
+        at
+    }
+
+    /// The well-mixed bits.
+    fn short(key: u64) -> u32 {
+        (key.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as u32
+    }
+}
+
+/// The shift, other than none, on which most lines agree that are the only ones of their kind
+/// before.
 fn find_shift(axis: Axis, area: Rect, before: Rows<'_>, after: Rows<'_>) -> Option<i32> {
-    let mut votes: HashMap<i32, u32> = HashMap::new();
-    for strip in axis.strips(area) {
+    let (length, first) = match axis {
+        Axis::Vertical => (before.size().height, area.y),
+        Axis::Horizontal => (before.size().width, area.x),
+    };
+    let mut votes = vec![0u32; 2 * length as usize];
+    for (n, strip) in axis.strips(area).enumerate() {
+        if n == 2 && votes.iter().all(|votes| *votes < PROMISING) {
+            return None;
+        }
         // What moved may have come from beyond the damage.
-        let old = axis.sorted_lines(axis.lengthened(strip, before.size()), before);
-        let new = axis.sorted_lines(strip, after);
-        let equal = |a: &(u64, i32), b: &(u64, i32)| a.0 == b.0;
-        let mut olds = old.chunk_by(equal).filter(|lines| lines.len() <= MAX_EQUAL).peekable();
-        for new in new.chunk_by(equal).filter(|lines| lines.len() <= MAX_EQUAL) {
-            while olds.next_if(|old| old[0].0 < new[0].0).is_some() {}
-            let old = olds.next_if(|old| equal(&old[0], &new[0])).unwrap_or_default();
-            for (from, to) in old.iter().flat_map(|(_, from)| new.iter().map(move |(_, to)| (from, to))) {
-                if from != to {
-                    *votes.entry(to - from).or_default() += 1;
-                }
+        let old = Lines::new(&axis.keys(axis.lengthened(strip, before.size()), before));
+        let mut last = None;
+        for (key, to) in axis.keys(strip, after).into_iter().zip(first..) {
+            // Lines that repeat themselves are blank, mostly.
+            if last.replace(key) != Some(key)
+                && let Some(from) = old.find(key)
+                && from != to
+            {
+                votes[(to + length - from) as usize] += 1;
             }
         }
     }
     // Of equals the shorter, and up rather than down: the same in every run.
-    let best = votes.into_iter().max_by_key(|(shift, votes)| (*votes, -shift.abs(), *shift < 0));
-    best.filter(|(_, votes)| *votes >= MIN_VOTES).map(|(shift, _)| shift)
+    let shift = |place: usize| place as i32 - length as i32;
+    let best = (0..votes.len()).max_by_key(|place| (votes[*place], -shift(*place).abs(), shift(*place) < 0))?;
+    (votes[best] >= MIN_VOTES).then(|| shift(best))
 }
 
 /// The largest rectangle in `area` whose pixels were in the picture before, a shift away.

@@ -14,8 +14,9 @@ use super::pool::FramePool;
 use super::schedule::Schedule;
 use super::screen::Screen;
 use super::sys::Mapping;
-use super::{Host, Inbox, Size, Source, SourceStats, ToSource, stamp};
+use super::{Host, Inbox, Rect, Size, Source, SourceStats, ToSource, stamp};
 use crate::config::DmabufMemory;
+use crate::plan::{Region, tighten};
 
 /// Frames a second that [`Frames`] can be asked for, at most.
 pub const MAX_RATE: u32 = 1000;
@@ -103,6 +104,14 @@ impl Frames {
         index * self.frame_bytes()..(index + 1) * self.frame_bytes()
     }
 
+    /// A frame of the file, where it is.
+    fn frame(&self, place: Range<usize>) -> anyhow::Result<Frame> {
+        let Size { width, height } = self.size;
+        let mapped = MappedFrame { mapping: Arc::clone(&self.mapping), place };
+        Frame::from_memory(Layout { width, height, stride: width * 4 }, mapped)
+            .context("a frame of the file is shorter than a frame")
+    }
+
     /// Fails when the file became shorter than what is mapped of it.
     fn check_length(&self) -> anyhow::Result<()> {
         let (now, mapped) = (self.mapping.file_length()?, self.mapping.bytes().len());
@@ -172,23 +181,35 @@ impl Player {
     fn show(&mut self, number: u64) -> anyhow::Result<()> {
         self.file.check_length()?;
         let place = self.file.place(number);
-        let (size, bytes) = (self.file.size, self.file.mapping.bytes());
-        let frame = if self.file.stamp {
-            self.pool.publish(&[size.bounds()], |pixels| {
-                pixels.copy_from_slice(&bytes[place.clone()]);
+        let size = self.file.size;
+        let mut frame = self.file.frame(place.clone())?;
+        let mut damage = Region::from(size.bounds());
+        if let Some(shown) = self.shown.clone() {
+            damage = if shown == place { Region::new() } else { tighten(&self.file.frame(shown)?, &frame, &damage) };
+        }
+        if self.file.stamp {
+            damage.add(Rect { x: 0, y: 0, width: stamp::SIZE.width, height: stamp::SIZE.height });
+            let bytes = frame.pixels();
+            let stamped = self.pool.publish(damage.rects(), |pixels| {
+                damage.rects().iter().for_each(|rect| copy(pixels, bytes, size.width, *rect));
                 stamp::write(pixels, size.width, number, stamp::monotonic_us());
-            })
-        } else {
-            let equal = |shown: &Range<usize>| *shown == place || bytes[shown.clone()] == bytes[place.clone()];
-            if self.shown.as_ref().is_some_and(equal) {
-                return Ok(());
-            }
-            let layout = Layout { width: size.width, height: size.height, stride: size.width * 4 };
-            let mapped = MappedFrame { mapping: Arc::clone(&self.file.mapping), place: place.clone() };
-            Frame::from_memory(layout, mapped).context("a frame of the file is shorter than a frame")?
-        };
+            });
+            frame = stamped;
+        }
         self.shown = Some(place);
-        self.screen.show(frame, &[size.bounds()])
+        if damage.is_empty() {
+            return Ok(());
+        }
+        self.screen.show(frame, damage.rects())
+    }
+}
+
+/// Copies a rectangle between pictures of this width.
+fn copy(to: &mut [u8], from: &[u8], width: u32, rect: Rect) {
+    for y in rect.y..rect.bottom() {
+        let start = (y as usize * width as usize + rect.x as usize) * 4;
+        let row = start..start + rect.width as usize * 4;
+        to[row.clone()].copy_from_slice(&from[row]);
     }
 }
 
@@ -250,7 +271,7 @@ mod tests {
         to_source.send(ToSource::Viewers(1)).unwrap();
         let picture = |told| match told {
             Told::Publish(frame, damage) => {
-                assert_eq!(damage, [SIZE.bounds()]);
+                assert!(!damage.is_empty() && damage.iter().all(|rect| SIZE.bounds().contains(*rect)));
                 frame
             }
             _ => panic!("a film has no pointer and no lights"),

@@ -156,7 +156,8 @@ impl Display {
         self.painter.draw(line, frame, &mut pending, self.unmarked)?;
         if pending.is_empty() {
             self.painter.refine(line, frame, &self.viewer.covered())?;
-            self.refine_at = self.painter.deadline();
+            // What waits for an acknowledgement is woken by it.
+            self.refine_at = self.painter.deadline().filter(|_| line.machine.common().may_send());
         }
         self.viewer.put_back(pending);
         self.mark(line, frame_size(frame))
@@ -206,7 +207,7 @@ impl Handler for Display {
         match event {
             DisplayEvent::Common(Heard::Disconnecting(_)) => Err(Close::Goodbye),
             DisplayEvent::Init(init) => {
-                self.painter.on_init(&init, &self.session.dictionaries);
+                self.painter.on_init(&init, &self.session.pictures);
                 Ok(())
             }
             DisplayEvent::StreamReport(report) => self.streams.on_report(line, &report),

@@ -51,8 +51,8 @@ pub(crate) struct Session {
     /// Who positions the pointer.
     mouse_mode: Cell<MouseModes>,
     ended: Cell<Option<&'static str>>,
-    /// What its display channels share of GLZ.
-    dictionaries: picture::GlzDictionaries,
+    /// What its display channels share.
+    pictures: picture::Shared,
     channels: RefCell<Vec<OpenChannel>>,
 }
 
@@ -67,7 +67,7 @@ impl Session {
             id,
             mouse_mode: Cell::new(MouseModes::CLIENT),
             ended: Cell::new(None),
-            dictionaries: picture::GlzDictionaries::default(),
+            pictures: picture::Shared::default(),
             channels: RefCell::default(),
         })
     }

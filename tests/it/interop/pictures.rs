@@ -116,3 +116,41 @@ fn every_compression_shows_the_same_pixels() {
         same_picture(&mut client, &sumac);
     }
 }
+
+/// A photo, text and the desktop behind them come and go, one a second; while they do, clients
+/// of all kinds show what the server does, and so does one that comes late.
+#[test]
+fn what_comes_back_is_exact_with_caches_of_any_size() {
+    needs!("what_comes_back_is_exact_with_caches_of_any_size": "gi");
+    const SIDES: (usize, usize) = (400, 300);
+    let folder = tempfile::tempdir().unwrap();
+    let film = folder.path().join("film.bgrx");
+    std::fs::write(&film, (0..6).flat_map(|n| windows(SIDES, n)).collect::<Vec<u8>>()).unwrap();
+    let source = ["--source", "frames", "--frames", film.to_str().unwrap(), "--rate", "1", "--size", "400x300"];
+    for (word, wan) in [("auto_glz", "never"), ("auto_glz", "always"), ("lz4", "never")] {
+        let wan = ["--jpeg-wan-compression", wan, "--zlib-glz-wan-compression", wan];
+        let how = ["--streaming-video", "off", "--image-compression", word];
+        let sumac = Sumac::start(&[&source[..], &how, &wan].concat());
+        let mut clients = [Client::connect(&sumac.tcp_uri()), Client::connect_with_small_caches(&sumac.tcp_uri())];
+        for _ in 0..2 {
+            clients.iter_mut().for_each(|client| drop(same_picture(client, &sumac)));
+        }
+        same_picture(&mut Client::connect_with_small_caches(&sumac.tcp_uri()), &sumac);
+    }
+}
+
+/// Text on paper; before it a photo, other text or nothing.
+fn windows((width, height): (usize, usize), number: usize) -> Vec<u8> {
+    let pixels = (0..width * height).flat_map(|n| {
+        let (x, y) = (n % width, n / width);
+        let ink = |seed: usize| if y % 16 < 12 && (x / 2 * seed + y / 3) % 9 < 3 { 20 } else { 230 };
+        let inside = (60..360).contains(&x) && (40..260).contains(&y);
+        let grey = |level: usize| [level as u8; 4];
+        match number % 3 {
+            1 if inside => [(x * 2 / 3 + y) % 200, (x + y * 2) % 211, x * y / 64 % 190, 0].map(|c| c as u8),
+            2 if inside => grey(ink(5)),
+            _ => grey(ink(7)),
+        }
+    });
+    pixels.collect()
+}

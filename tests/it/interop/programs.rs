@@ -310,6 +310,11 @@ impl Client {
         client
     }
 
+    /// The same with room for few pictures in its caches.
+    pub(crate) fn connect_with_small_caches(uri: &str) -> Self {
+        Self::start(Command::new(tool("spice-client.py")).args([uri, "--small-caches"]))
+    }
+
     fn start(command: &mut Command) -> Self {
         let mut client = Self(Program::start(command));
         client.event("\"mark\"");

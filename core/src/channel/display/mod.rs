@@ -142,6 +142,20 @@ impl<const KEPT: usize> DisplayServer<KEPT> {
         }
     }
 
+    /// Whether the client keeps the image of this id in its pixmap cache: it may be drawn as
+    /// FROM_CACHE.
+    #[must_use]
+    pub fn keeps(&self, image: u64) -> bool {
+        self.pixmaps.keeps(image)
+    }
+
+    /// Pixels that the client's pixmap cache holds, of which an image that is to be kept may have no
+    /// more; 0 until the client said so.
+    #[must_use]
+    pub const fn cache_pixels(&self) -> u64 {
+        self.pixmaps.capacity()
+    }
+
     fn need(&self, cap: DisplayCaps, name: &'static str) -> Result<(), Refused> {
         if self.caps.contains(cap) { Ok(()) } else { Err(Refused::Unsupported(name)) }
     }

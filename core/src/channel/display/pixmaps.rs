@@ -34,6 +34,14 @@ impl<const KEPT: usize> Pixmaps<KEPT> {
         self.capacity = u64::try_from(pixels).unwrap_or(0);
     }
 
+    pub(super) const fn capacity(&self) -> u64 {
+        if KEPT == 0 { 0 } else { self.capacity }
+    }
+
+    pub(super) fn keeps(&self, id: u64) -> bool {
+        self.kept.iter().any(|kept| kept.id == id)
+    }
+
     /// Whether the client can follow this image.
     pub(super) fn check(&self, image: &Image<'_>) -> Result<(), Refused> {
         let known = self.kept.iter().find(|kept| kept.id == image.id);
@@ -146,6 +154,7 @@ mod tests {
         assert_eq!(send(&mut cache, &kept(4, 5)), [2], "three places");
         assert_eq!(send(&mut cache, &kept(5, 16)), [3, 1], "350 pixels");
         assert!(cache.check(&from_cache(1)).is_err() && cache.check(&from_cache(4)).is_ok());
+        assert!(!cache.keeps(1) && cache.keeps(4));
         assert!(send(&mut cache, &kept(5, 16)).is_empty(), "the same again takes no more room");
     }
 
@@ -159,6 +168,7 @@ mod tests {
         assert!(cache.check(&kept(1, 1)).is_err());
         let mut nothing = Pixmaps::<0>::NONE;
         nothing.open(i64::MAX);
+        assert_eq!((cache.capacity(), nothing.capacity()), (0, 0));
         assert!(nothing.check(&kept(1, 1)).is_err());
     }
 

@@ -1,5 +1,7 @@
 //! Parts of a frame to the bytes of images.
 
+use std::collections::VecDeque;
+
 use bytes::Bytes;
 use flate2::{Compress, Compression, FlushCompress, Status};
 use sumac_backends::{Chroma, Frame, Jpeg, Rect as FrameRect};
@@ -12,6 +14,7 @@ use sumac_core::proto::picture::{
 use sumac_core::wire::{At, Data, Sized32};
 
 use super::choice::Kind;
+use super::content::{Content, Secret};
 use super::glz::Glz;
 use crate::source::Rect;
 
@@ -25,10 +28,18 @@ const SKETCH_BYTES: usize = 40_000;
 const WORTH_DEFLATING: usize = 100;
 const LEVEL: u32 = 3;
 
+/// Bytes of pictures that are kept for other viewers of the same, and for when they come back.
+const KEPT_BYTES: usize = 4 * 1024 * 1024;
+/// More room than this is given back: only the first picture of a surface needs it.
+const KEPT_ROOM: usize = 2 * 1024 * 1024;
+/// Pictures of this many pixels and more are looked up by what they show: for smaller ones that costs
+/// as much as it saves.
+const KNOWN_FROM: u64 = 32 * 32;
+
 /// The encoders of all viewers: on the engine's one thread a set is enough. What outlives a
 /// picture, a client's dictionary, is not in it.
 ///
-/// About 2.2 MiB when all of them have been used.
+/// About 2.2 MiB, and 4 of pictures, when all of them have been used.
 #[derive(Default)]
 pub(crate) struct Encoders {
     lz: Vec<u32>,
@@ -39,6 +50,10 @@ pub(crate) struct Encoders {
     /// Where pictures are coded, before their length is known.
     room: Vec<u8>,
     deflated: Vec<u8>,
+    secret: Secret,
+    /// Pictures that do not depend on a dictionary, the newest last.
+    made: VecDeque<(Kind, Content, Encoded)>,
+    made_bytes: usize,
 }
 
 /// An encoded picture: what kind of image, and its bytes.
@@ -65,6 +80,31 @@ pub(super) enum Body {
 }
 
 impl Encoders {
+    /// What `rect` shows, where the kind does not find repetitions by itself and it is worth knowing.
+    pub(super) fn content(&self, kind: Kind, frame: &Frame, rect: Rect) -> Option<Content> {
+        let alone = !matches!(kind, Kind::Rows | Kind::Glz) && rect.area() >= KNOWN_FROM;
+        alone.then(|| Some(self.secret.content(&pixels(frame, rect)?))).flatten()
+    }
+
+    /// As [`encode`](Self::encode), but not twice when `rect` shows what it did before.
+    pub(super) fn encode_known(&mut self, kind: Kind, content: Content, frame: &Frame, rect: Rect) -> Option<Encoded> {
+        if let Some((.., encoded)) = self.made.iter().rev().find(|made| (made.0, made.1) == (kind, content)) {
+            return Some(encoded.clone());
+        }
+        let encoded = self.encode(kind, None, frame, rect)?;
+        // Rows lie in the frame, whose buffer is wanted back.
+        if !matches!(encoded.body, Body::Rows { .. }) {
+            self.made_bytes += encoded.payload.len();
+            self.made.push_back((kind, content, encoded.clone()));
+        }
+        while self.made_bytes > KEPT_BYTES
+            && let Some((.., oldest)) = self.made.pop_front()
+        {
+            self.made_bytes -= oldest.payload.len();
+        }
+        Some(encoded)
+    }
+
     /// Encodes `rect`, which lies inside the frame; as LZ or as rows where the kind is not possible
     /// or does not pay. `None` when the frame cannot be read.
     pub(super) fn encode(&mut self, kind: Kind, glz: Option<&Glz>, frame: &Frame, rect: Rect) -> Option<Encoded> {
@@ -123,10 +163,7 @@ impl Encoders {
 
     /// `None` when it is longer than the rows.
     fn coded(&mut self, kind: Kind, glz: Option<&Glz>, frame: &Frame, rect: Rect) -> Option<Encoded> {
-        let layout = frame.layout();
-        let start = rect.y as usize * layout.stride as usize + rect.x as usize * 4;
-        let bytes = frame.pixels().get(start..)?;
-        let pixels = Pixels::new(bytes, PixelFormat::Rgb32, rect.width, rect.height, layout.stride as usize).ok()?;
+        let pixels = pixels(frame, rect)?;
         let packed = rect.width as usize * rect.height as usize * 4;
         let most = if kind == Kind::Lz4 { Lz4Encoder::max_len(&pixels) } else { packed };
         if self.room.len() < most {
@@ -148,9 +185,19 @@ impl Encoders {
                 (Body::Lz, lz::encode(&pixels, &mut self.lz, room)?)
             }
         };
-        let payload = room.get(..len).filter(|_| len < packed)?;
-        Some(Encoded { body, payload: Bytes::copy_from_slice(payload) })
+        let payload = room.get(..len).filter(|_| len < packed).map(Bytes::copy_from_slice);
+        if self.room.len() > KEPT_ROOM {
+            self.room = Vec::new();
+        }
+        Some(Encoded { body, payload: payload? })
     }
+}
+
+/// The part of a frame that can be read.
+fn pixels(frame: &Frame, rect: Rect) -> Option<Pixels<'_>> {
+    let stride = frame.layout().stride as usize;
+    let bytes = frame.pixels().get(rect.y as usize * stride + rect.x as usize * 4..)?;
+    Pixels::new(bytes, PixelFormat::Rgb32, rect.width, rect.height, stride).ok()
 }
 
 /// Full-width rows are sent from where they lie; others are gathered.
@@ -186,7 +233,7 @@ impl AsRef<[u8]> for FrameBytes {
 
 impl Encoded {
     /// The image on the wire.
-    pub(super) fn image(&self, id: u64, rect: Rect) -> Image<'static> {
+    pub(super) fn image(&self, id: u64, flags: ImageFlags, rect: Rect) -> Image<'static> {
         let data = Data::Promised(self.payload.len());
         let body = match self.body {
             Body::Rows { stride } => ImageBody::Bitmap(Bitmap {
@@ -205,8 +252,14 @@ impl Encoded {
             Body::ZlibGlz { glz_size } => ImageBody::ZlibGlzRgb(ZlibGlz { glz_size, data: Sized32(data) }),
             Body::Jpeg => ImageBody::Jpeg(Sized32(data)),
         };
-        Image { id, flags: ImageFlags::empty(), width: rect.width, height: rect.height, body }
+        Image { id, flags, width: rect.width, height: rect.height, body }
     }
+}
+
+/// The image of this id in the client's cache.
+pub(super) fn from_cache(id: u64, rect: Rect) -> Image<'static> {
+    let Rect { width, height, .. } = rect;
+    Image { id, flags: ImageFlags::empty(), width, height, body: ImageBody::FromCache }
 }
 
 #[cfg(test)]
@@ -262,6 +315,25 @@ mod tests {
                 assert!(got == want, "{kind:?} of {rect:?}");
             }
         }
+    }
+
+    #[test]
+    fn equal_pictures_are_encoded_once_and_few_are_kept() {
+        let mut encoders = Encoders::default();
+        let mut made = |kind, frame: &Frame| {
+            let content = encoders.content(kind, frame, ALL).unwrap();
+            encoders.encode_known(kind, content, frame, ALL).unwrap().payload
+        };
+        let first = made(Kind::Quic, &frame());
+        assert_eq!(made(Kind::Quic, &frame()).as_ptr(), first.as_ptr());
+        assert_ne!(made(Kind::Lz, &frame()).as_ptr(), first.as_ptr(), "another kind");
+        for n in 0..1000 {
+            made(Kind::Lz, &frame_of(|i| (i + n).wrapping_mul(0x9e37_79b9)));
+        }
+        assert_ne!(made(Kind::Quic, &frame()).as_ptr(), first.as_ptr(), "it was forgotten");
+        assert!(encoders.made_bytes <= KEPT_BYTES && encoders.made.len() < 1000);
+        assert!(encoders.content(Kind::Glz, &frame(), ALL).is_none());
+        assert!(encoders.content(Kind::Quic, &frame(), Rect { width: 31, height: 32, ..ALL }).is_none());
     }
 
     #[test]

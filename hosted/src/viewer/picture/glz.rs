@@ -20,7 +20,7 @@ type Dictionary = GlzDictionary<Box<[u32]>, Box<[GlzImage]>>;
 /// The dictionaries of a session's display channels, by the id that the client gave them. They stay
 /// as long as the session: the client goes on counting images.
 #[derive(Default)]
-pub(in crate::viewer) struct GlzDictionaries(RefCell<HashMap<u8, Rc<RefCell<Dictionary>>>>);
+pub(super) struct GlzDictionaries(RefCell<HashMap<u8, Rc<RefCell<Dictionary>>>>);
 
 /// A display channel's part in a dictionary.
 pub(super) struct Glz(Rc<RefCell<Dictionary>>);

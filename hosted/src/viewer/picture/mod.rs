@@ -1,12 +1,15 @@
 //! What one viewer is sent of the picture: scrolls, fills and images.
 
+mod cache;
 mod choice;
+mod content;
 mod encode;
 mod glz;
 mod lossy;
 mod message;
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use bytes::Bytes;
@@ -15,19 +18,21 @@ use sumac_core::channel::Refused;
 use sumac_core::channel::display::DisplayServer;
 use sumac_core::proto::caps::DisplayCaps;
 use sumac_core::proto::display::{ImageCompression, Init, ServerMessage};
+use sumac_core::proto::picture::ImageFlags;
 use tokio::time::Instant;
 
 pub(crate) use encode::Encoders;
-pub(super) use glz::GlzDictionaries;
 pub(super) use message::wire_rect;
 
 use crate::config::Config;
 use crate::connection::{Close, Line};
 use crate::plan::{Pending, Region, find_fills, natural_parts};
 use crate::source::Rect;
+use cache::PixmapCache;
 use choice::{Choice, Kind};
+use content::Content;
 use encode::{Body, Encoded};
-use glz::Glz;
+use glz::{Glz, GlzDictionaries};
 use lossy::Lossy;
 
 /// Pixels of the largest image: more are sent in bands, so that an image fits a GLZ window and the
@@ -36,11 +41,21 @@ const MAX_PIXELS: u32 = 1 << 18;
 /// The same on a slow link, where an image on its way is one that others wait for.
 const SLOW_PIXELS: u32 = 1 << 15;
 
+/// What the display channels of a session share.
+#[derive(Default)]
+pub(super) struct Shared {
+    dictionaries: GlzDictionaries,
+    /// Pixmap caches of the client that a channel uses: they are kept account of by channel, so
+    /// none is used by two.
+    caches: RefCell<BTreeSet<u8>>,
+}
+
 /// Draws for one viewer.
 pub(super) struct Painter {
     encoders: Rc<RefCell<Encoders>>,
     choice: Choice,
     glz: Option<Glz>,
+    cache: Option<PixmapCache>,
     lossy: Lossy,
     images: u64,
     /// Where drawing goes on: what is above had its turn.
@@ -49,13 +64,22 @@ pub(super) struct Painter {
 
 impl Painter {
     pub(super) fn new(config: &Config, encoders: Rc<RefCell<Encoders>>, local: bool) -> Self {
-        Self { encoders, choice: Choice::new(config, local), glz: None, lossy: Lossy::default(), images: 0, resume: 0 }
+        Self {
+            encoders,
+            choice: Choice::new(config, local),
+            glz: None,
+            cache: None,
+            lossy: Lossy::default(),
+            images: 0,
+            resume: 0,
+        }
     }
 
     /// The client said what it keeps.
-    pub(super) fn on_init(&mut self, init: &Init, dictionaries: &GlzDictionaries) {
-        self.glz = dictionaries.get(init.glz_dictionary_id, init.glz_dictionary_window_size);
+    pub(super) fn on_init(&mut self, init: &Init, shared: &Shared) {
+        self.glz = shared.dictionaries.get(init.glz_dictionary_id, init.glz_dictionary_window_size);
         self.choice.glz = self.glz.is_some();
+        self.cache = shared.caches.borrow_mut().insert(init.pixmap_cache_id).then(PixmapCache::default);
     }
 
     /// The client's own word on compression.
@@ -188,24 +212,57 @@ impl Painter {
         kind: Kind,
         due: &mut Region,
     ) -> Result<bool, Close> {
-        if let Some(encoded) = self.encode(kind, frame, rect) {
-            self.images += 1;
-            let message = message::draw_copy(encoded.image(self.images, rect), rect);
-            if !say(line, &message, &[encoded.payload])? {
-                return Ok(false);
+        let content = self.encoders.borrow().content(kind, frame, rect);
+        let kept = content.as_ref().zip(self.cache.as_ref()).and_then(|(c, cache)| cache.find(&line.machine, c));
+        let said = match kept {
+            Some(id) => {
+                self.lossy.exact(rect);
+                say(line, &message::draw_copy(encode::from_cache(id, rect), rect), &[])?
             }
-            match encoded.body {
-                Body::Jpeg => self.lossy.lossy(rect, Instant::now()),
-                _ => self.lossy.exact(rect),
-            }
+            None => match self.encode(kind, content, frame, rect) {
+                Some(encoded) => self.send_image(line, encoded, content, rect)?,
+                None => true,
+            },
+        };
+        if said {
+            due.subtract(rect);
         }
-        due.subtract(rect);
+        Ok(said)
+    }
+
+    /// Sends an encoded image, which the client is to keep if it can be found again by its content.
+    fn send_image(
+        &mut self,
+        line: &mut Line<DisplayServer>,
+        encoded: Encoded,
+        content: Option<Content>,
+        rect: Rect,
+    ) -> Result<bool, Close> {
+        let is_lossy = encoded.body == Body::Jpeg;
+        let keep = content.filter(|_| !is_lossy && PixmapCache::admits(&line.machine, rect.area()));
+        let keep = keep.zip(self.cache.as_mut());
+        let flags = if keep.is_some() { ImageFlags::CACHE_ME } else { ImageFlags::empty() };
+        self.images += 1;
+        let message = message::draw_copy(encoded.image(self.images, flags, rect), rect);
+        if !say(line, &message, &[encoded.payload])? {
+            return Ok(false);
+        }
+        if let Some((content, cache)) = keep {
+            cache.insert(&line.machine, content, self.images);
+        }
+        match is_lossy {
+            true => self.lossy.lossy(rect, Instant::now()),
+            false => self.lossy.exact(rect),
+        }
         Ok(true)
     }
 
-    fn encode(&self, kind: Kind, frame: &Frame, rect: Rect) -> Option<Encoded> {
+    fn encode(&self, kind: Kind, content: Option<Content>, frame: &Frame, rect: Rect) -> Option<Encoded> {
         let mut encoders = self.encoders.borrow_mut();
-        let encoded = encoders.encode(kind, self.glz.as_ref(), frame, rect)?;
+        let encoded = match content {
+            Some(content) => encoders.encode_known(kind, content, frame, rect),
+            None => encoders.encode(kind, self.glz.as_ref(), frame, rect),
+        }?;
         Some(if self.choice.deflates() { encoders.deflate(encoded) } else { encoded })
     }
 }
@@ -236,33 +293,4 @@ fn say(line: &mut Line<DisplayServer>, message: &ServerMessage<'_>, payload: &[B
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn bands_are_the_whole_rectangle() {
-        for (width, height) in [(1, 1), (1280, 720), (8192, 3), (333, 4000), (8192, 8192)] {
-            let rect = Rect { x: 5, y: 7, width, height };
-            let bands: Vec<Rect> = bands(rect, MAX_PIXELS).collect();
-            assert!(bands.iter().all(|band| band.area() <= u64::from(MAX_PIXELS)));
-            assert_eq!(bands.iter().map(|band| band.area()).sum::<u64>(), rect.area());
-            assert_eq!(bands.iter().copied().collect::<Region>().rects(), [rect]);
-        }
-    }
-
-    #[test]
-    fn drawing_goes_on_where_it_stopped_and_covers_all() {
-        let rects = [(0, 0, 10, 10), (20, 5, 10, 20), (0, 40, 10, 10)];
-        let region: Region = rects.map(|(x, y, width, height)| Rect { x, y, width, height }).into_iter().collect();
-        for row in [0, 3, 7, 10, 24, 25, 41, 60] {
-            let order = from_row(&region, row);
-            assert!(order.iter().all(|rect| rect.height > 0), "{row}");
-            let turn = order.iter().position(|rect| rect.y < row).unwrap_or(order.len());
-            assert!(order[turn..].iter().all(|rect| rect.bottom() <= row), "{row}: {order:?}");
-            assert_eq!(order.iter().map(|rect| rect.area()).sum::<u64>(), region.area(), "{row}");
-            let mut left = region.clone();
-            order.iter().for_each(|rect| left.subtract(*rect));
-            assert!(left.is_empty(), "{row}: {order:?}");
-        }
-    }
-}
+mod tests;
