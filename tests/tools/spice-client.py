@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """A SPICE client for tests, on spice-gtk's library through GObject introspection.
 
-spice-client.py URI [--password P] [--audio] [--small-caches]
+spice-client.py URI [--password P] [--audio] [--small-caches] [--usb]
 
 Says what happens as one JSON object a line on standard output, its `event` one of: open, closed
 (channel, id), error, surface (width, height, display), surface-gone, mark, draw (x, y, width, height),
@@ -12,7 +12,8 @@ format, y0top), gl-draw (x, y, width, height), agent (connected), port (name, op
 guest), clipboard (text, or of a copy-bytes: bytes, right), playback-start and record-start
 (channels, rate), playback-stop, record-stop,
 sound (a second of the left channel: hz, peak, values: how many different ones), volume (left, right,
-muted), file (text: why it was not sent), done or failed (after each command).
+muted), file (text: why it was not sent), usb
+(connected), done or failed (after each command).
 
 Does what standard input says, one command a line:
     key press|down|up SCANCODE      XT scancode, 0x1xx for extended keys
@@ -29,6 +30,7 @@ Does what standard input says, one command a line:
     send-file PATH
     port NAME TEXT
     port-event NAME 0|1|2           opened, closed, break
+    share-cd PATH                   a CD of this content, with --usb
     port-echo NAME BYTES            says that much and compares what comes back
     speak HZ SECONDS                a tone into the record channel, while it is started
     dump FILE [DISPLAY]             a primary surface as a PPM file, display 0's if not said
@@ -68,7 +70,7 @@ on = GObject.Object.connect
 
 
 class Client:
-    def __init__(self, uri, password, audio, small_caches):
+    def __init__(self, uri, password, flags):
         self.loop = GLib.MainLoop()
         self.channels = {}
         self.surfaces = {}
@@ -80,8 +82,12 @@ class Client:
         self.writes = []
         self.session = Spice.Session()
         self.session.set_property("uri", uri)
-        self.session.set_property("enable-audio", audio)
-        if small_caches:
+        self.session.set_property("enable-audio", "--audio" in flags)
+        self.usb = Spice.UsbDeviceManager.get(self.session) if "--usb" in flags else None
+        if self.usb:
+            self.usb.set_property("auto-connect", False)
+            on(self.usb, "device-added", self.on_usb_device)
+        if "--small-caches" in flags:
             # Bytes; a picture of 100x100 has 40 000.
             self.session.set_property("cache-size", 100_000)
             self.session.set_property("glz-window-size", 50_000)
@@ -105,7 +111,8 @@ class Client:
         watch = getattr(self, "watch_" + kind, None)
         if watch:
             watch(channel)
-        if kind != "main":
+        # Those of devices are the manager's to connect.
+        if kind != "main" and not (self.usb and kind == "usbredir"):
             channel.connect()
 
     def on_channel_event(self, channel, event, kind, number):
@@ -359,6 +366,18 @@ class Client:
     def do_port(self, name, text):
         self.write_port(self.port(name), text.encode())
 
+    def do_share_cd(self, path):
+        self.usb.create_shared_cd_device(path)
+
+    def on_usb_device(self, manager, device):
+        def connected(_manager, result):
+            try:
+                self.say("usb", connected=manager.connect_device_finish(result))
+            except GLib.Error as error:
+                self.say("usb", connected=False, text=error.message)
+
+        manager.connect_device_async(device, None, connected)
+
     def do_port_event(self, name, event):
         self.port(name).event(int(event))
 
@@ -419,15 +438,11 @@ def pattern(at, size):
 
 def main():
     uri, *options = sys.argv[1:] or sys.exit(__doc__)
-    audio = "--audio" in options
-    if audio:
-        options.remove("--audio")
-    small_caches = "--small-caches" in options
-    if small_caches:
-        options.remove("--small-caches")
+    flags = {flag for flag in ("--audio", "--small-caches", "--usb") if flag in options}
+    options = [option for option in options if option not in flags]
     if options and (len(options) != 2 or options[0] != "--password"):
         sys.exit(__doc__)
-    Client(uri, options[1] if options else None, audio, small_caches).loop.run()
+    Client(uri, options[1] if options else None, flags).loop.run()
 
 
 main()

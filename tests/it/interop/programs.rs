@@ -296,6 +296,11 @@ impl Client {
         Self::start(command.args([uri, "--audio"]))
     }
 
+    /// Connects a client that can share USB devices.
+    pub(crate) fn connect_with_usb(uri: &str) -> Self {
+        Self::start(Command::new(tool("spice-client.py")).args([uri, "--usb"]))
+    }
+
     /// Connects a client that has no decoder but its own for MJPEG, and waits for the first picture.
     pub(crate) fn connect_without_codecs(uri: &str) -> Self {
         let mut command = Command::new(tool("spice-client.py"));

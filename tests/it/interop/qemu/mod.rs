@@ -5,6 +5,7 @@
 
 mod guest;
 mod restart;
+mod usb;
 
 use rustix::process::Signal;
 
