@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """A SPICE client for tests, on spice-gtk's library through GObject introspection.
 
-spice-client.py URI [--password P] [--audio] [--small-caches] [--usb]
+spice-client.py URI [--password P] [--audio] [--small-caches] [--usb] [--share FOLDER]
 
 Says what happens as one JSON object a line on standard output, its `event` one of: open, closed
 (channel, id), error, surface (width, height, display), surface-gone, mark, draw (x, y, width, height),
@@ -70,7 +70,7 @@ on = GObject.Object.connect
 
 
 class Client:
-    def __init__(self, uri, password, flags):
+    def __init__(self, uri, password, folder, flags):
         self.loop = GLib.MainLoop()
         self.channels = {}
         self.surfaces = {}
@@ -91,6 +91,8 @@ class Client:
             # Bytes; a picture of 100x100 has 40 000.
             self.session.set_property("cache-size", 100_000)
             self.session.set_property("glz-window-size", 50_000)
+        if folder:
+            self.session.set_property("shared-dir", folder)
         if password:
             self.session.set_property("password", password)
         on(self.session, "channel-new", self.on_channel)
@@ -440,9 +442,10 @@ def main():
     uri, *options = sys.argv[1:] or sys.exit(__doc__)
     flags = {flag for flag in ("--audio", "--small-caches", "--usb") if flag in options}
     options = [option for option in options if option not in flags]
-    if options and (len(options) != 2 or options[0] != "--password"):
+    values = dict(zip(options[::2], options[1::2]))
+    if len(options) % 2 or not values.keys() <= {"--password", "--share"}:
         sys.exit(__doc__)
-    Client(uri, options[1] if options else None, flags).loop.run()
+    Client(uri, values.get("--password"), values.get("--share"), flags).loop.run()
 
 
 main()

@@ -301,6 +301,11 @@ impl Client {
         Self::start(Command::new(tool("spice-client.py")).args([uri, "--usb"]))
     }
 
+    /// Connects a client that shares a folder.
+    pub(crate) fn connect_with_folder(uri: &str, folder: &Path) -> Self {
+        Self::start(Command::new(tool("spice-client.py")).args([uri, "--share"]).arg(folder))
+    }
+
     /// Connects a client that has no decoder but its own for MJPEG, and waits for the first picture.
     pub(crate) fn connect_without_codecs(uri: &str) -> Self {
         let mut command = Command::new(tool("spice-client.py"));

@@ -23,11 +23,16 @@ pub(super) fn machine<'a>(vga: &'a str, more: &[&'a str]) -> Vec<&'a str> {
 
 /// Makes the guest's disk in this folder.
 pub(super) fn image(dir: &Path) {
+    assemble(dir, "qemu-guest.s");
+}
+
+/// Makes a disk of this program, a file of `tests/tools`.
+pub(super) fn assemble(dir: &Path, program: &str) {
     let run = |program: &str, arguments: &[&str]| {
         let status = Command::new(program).args(arguments).current_dir(dir).status();
         assert!(status.unwrap_or_else(|e| panic!("{program}: {e}")).success(), "{program} {arguments:?}");
     };
-    run("as", &["--32", "-o", "guest.o", tool("qemu-guest.s").to_str().unwrap()]);
+    run("as", &["--32", "-o", "guest.o", tool(program).to_str().unwrap()]);
     run("ld", &["-m", "elf_i386", "-Ttext", "0x7c00", "--oformat", "binary", "-o", "guest.img", "guest.o"]);
     let disk = std::fs::File::options().write(true).open(dir.join("guest.img")).unwrap();
     disk.set_len(65536).unwrap();

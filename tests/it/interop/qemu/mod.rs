@@ -6,6 +6,7 @@
 mod guest;
 mod restart;
 mod usb;
+mod webdav;
 
 use rustix::process::Signal;
 
