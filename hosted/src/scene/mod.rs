@@ -71,6 +71,8 @@ pub(crate) struct Viewer {
 pub(crate) struct News {
     /// What changed in the picture in memory.
     pub(crate) damage: Region,
+    /// Where that only moved.
+    pub(crate) moved: Option<Rect>,
     /// The scanout changed.
     pub(crate) scanout: bool,
     /// What was drawn into it; its release is the draw's completion.
@@ -171,13 +173,14 @@ impl Scene {
             self.ring();
         }
         let enters = matches!(letters.scanout, Some(Some(_)));
-        let damage = letters.frame.map(|(frame, damage)| self.show(frame, &damage, video, !enters)).unwrap_or_default();
+        let (damage, moved) =
+            letters.frame.map(|(frame, damage)| self.show(frame, &damage, video, !enters)).unwrap_or_default();
         let changed = letters.scanout.is_some();
         if let Some(scanout) = letters.scanout {
             self.set_scanout(scanout);
         }
         let draw = letters.draw.map(|draw| self.hand_out(draw));
-        News { damage, scanout: changed, draw }
+        News { damage, moved, scanout: changed, draw }
     }
 
     /// Whether the source has nothing more to say of this display.
@@ -208,7 +211,7 @@ impl Scene {
         self.size().is_some()
     }
 
-    fn show(&self, frame: Frame, damage: &Region, video: &[Rect], is_seen: bool) -> Region {
+    fn show(&self, frame: Frame, damage: &Region, video: &[Rect], is_seen: bool) -> (Region, Option<Rect>) {
         let size = frame_size(&frame);
         let (damage, scroll) = match self.frame.borrow().as_ref() {
             Some(before) if frame_size(before) == size => {
@@ -224,7 +227,7 @@ impl Scene {
         if is_seen && !damage.is_empty() {
             self.each_viewer(|viewer| viewer.change(&damage, scroll));
         }
-        damage
+        (damage, scroll.map(|scroll| scroll.dest))
     }
 
     /// Wakes all display channels.

@@ -193,7 +193,7 @@ impl Display {
             self.video.on_draw(draw);
         }
         if let Some(frame) = self.scene.frame().filter(|_| scanout.is_none() && !news.damage.is_empty()) {
-            changed |= self.video.on_frame(&frame, &news.damage);
+            changed |= self.video.on_frame(&frame, &news.damage, news.moved);
         }
         if changed {
             self.scene.ring_viewers();

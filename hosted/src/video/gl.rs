@@ -116,7 +116,7 @@ mod tests {
         assert!(!hub.on_scanout(None));
         hub.on_draw(&Done::default().frame(&dmabuf(SIZE)));
         let frame = Frame::from_memory(Layout { width: 64, height: 64, stride: 256 }, vec![0; 64 * 256]).unwrap();
-        assert!(!hub.on_frame(&frame, &Region::from(SIZE.bounds())));
+        assert!(!hub.on_frame(&frame, &Region::from(SIZE.bounds()), None));
         assert!(hub.streams().is_empty());
     }
 }

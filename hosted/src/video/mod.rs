@@ -108,8 +108,9 @@ impl Hub {
         self.encoders.codecs()
     }
 
-    /// Takes in a new picture and what changed in it; answers whether streams began, moved or ended.
-    pub(crate) fn on_frame(&self, frame: &Frame, damage: &Region) -> bool {
+    /// Takes in a new picture, what changed in it, and where that only moved; answers whether streams
+    /// began, moved or ended.
+    pub(crate) fn on_frame(&self, frame: &Frame, damage: &Region, moved: Option<Rect>) -> bool {
         let layout = frame.layout();
         let size = Size { width: layout.width, height: layout.height };
         if self.size.replace(size) != size {
@@ -117,7 +118,10 @@ impl Hub {
         }
         let now = self.epoch.elapsed();
         // What the plan says of changes is not needed: `follow` compares.
-        drop(self.plan.borrow_mut().on_damage(now, damage, frame));
+        let mut fresh = damage.clone();
+        // What scrolls is moved on the client, and is no video.
+        moved.filter(|rect| !self.is_video(*rect)).iter().for_each(|rect| fresh.subtract(*rect));
+        drop(self.plan.borrow_mut().on_damage(now, &fresh, frame));
         let changed = self.on_time();
         for stream in self.streams.borrow_mut().iter_mut() {
             if damage.intersects(stream.info.rect) || !stream.has_picture() {
@@ -125,6 +129,10 @@ impl Hub {
             }
         }
         changed
+    }
+
+    fn is_video(&self, rect: Rect) -> bool {
+        self.streams.borrow().iter().any(|stream| stream.info.rect.intersect(rect).is_some())
     }
 
     /// A deadline may have passed; answers whether streams began, moved or ended.

@@ -28,7 +28,7 @@ fn frame(number: u8) -> Frame {
 }
 
 fn show(hub: &Hub, frame: &Frame) {
-    hub.on_frame(frame, &Region::from(SIZE.bounds()));
+    hub.on_frame(frame, &Region::from(SIZE.bounds()), None);
 }
 
 /// Shows pictures until there is a stream.
@@ -41,6 +41,18 @@ async fn moving(hub: &Hub) -> u64 {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     panic!("nothing became video");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_scrolls_is_no_video() {
+    let hub = hub("h264", &[]);
+    let moved = Some(Rect { height: SIZE.height - 16, ..SIZE.bounds() });
+    let below = Rect { y: SIZE.height - 16, height: 16, ..SIZE.bounds() };
+    for number in 0..50 {
+        hub.on_frame(&frame(number), &Region::from(SIZE.bounds()), moved);
+        assert!(hub.streams().iter().all(|stream| below.contains(stream.rect)), "{:?}", hub.streams());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 /// Waits for what a request leads to.
@@ -248,7 +260,7 @@ async fn a_new_size_ends_all_streams() {
     let hub = hub("mjpeg", registry::backends());
     let key = moving(&hub).await;
     let small = Frame::from_memory(Layout { width: 8, height: 8, stride: 32 }, vec![0; 256]).unwrap();
-    assert!(hub.on_frame(&small, &Region::from(Rect { x: 0, y: 0, width: 8, height: 8 })));
+    assert!(hub.on_frame(&small, &Region::from(Rect { x: 0, y: 0, width: 8, height: 8 }), None));
     assert!(hub.streams().is_empty());
     assert_eq!(hub.version(key), 0);
     hub.request(ASKER, key, Codec::Mjpeg, 0, true);

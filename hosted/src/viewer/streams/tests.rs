@@ -59,7 +59,7 @@ impl Display {
         let Size { width, height } = SIZE;
         let pixels: Vec<u8> = (0..width * height * 4).map(|i| (i / 640) as u8 ^ self.pictures).collect();
         let frame = Frame::from_memory(Layout { width, height, stride: width * 4 }, pixels).unwrap();
-        self.hub.on_frame(&frame, &Region::from(SIZE.bounds()));
+        self.hub.on_frame(&frame, &Region::from(SIZE.bounds()), None);
     }
 
     async fn become_video(&mut self) {
