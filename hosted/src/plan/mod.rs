@@ -21,7 +21,7 @@ pub use pending::Pending;
 pub use region::Region;
 pub use scroll::{Scroll, find_scroll};
 pub use solid::{Fill, find_fills, solid_colour};
-pub use video::{Changes, Stream, VideoPlan};
+pub use video::{Changes, Stream, VideoPlan, looks_like_text};
 
 mod diff;
 mod matrix;

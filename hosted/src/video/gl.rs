@@ -25,7 +25,7 @@ impl Hub {
         let rect = Size { width: dmabuf.width(), height: dmabuf.height() }.bounds();
         let key = self.next_key.get();
         self.next_key.set(key + 1);
-        let mut stream = Stream::new(StreamInfo { key, id: 0, rect });
+        let mut stream = Stream::new(StreamInfo { key, id: 0, rect }, &self.encoders);
         stream.scan_out(dmabuf);
         *streams = vec![stream];
         true

@@ -158,7 +158,7 @@ impl Hub {
                 let key = self.next_key.get();
                 self.next_key.set(key + 1);
                 let info = StreamInfo { key, id: p.id, rect: p.rect };
-                streams.push(Stream::new(info));
+                streams.push(Stream::new(info, &self.encoders));
                 changed = true;
             }
         }
@@ -187,13 +187,9 @@ impl Hub {
         self.with(key, |stream| stream.after(codec, rung, number)).unwrap_or(Next::UpToDate)
     }
 
-    /// Whether the stream can be had in this codec: somebody encodes its size, and did not fail to.
+    /// Whether the stream can be had in this codec on this rung.
     pub(crate) fn can(&self, key: u64, codec: Codec, rung: u8) -> bool {
-        let can = |stream: &Stream| {
-            let Rect { width, height, .. } = stream.info.rect;
-            self.encoders.can(codec, (width, height)) && !stream.failed(codec, rung)
-        };
-        self.with(key, can).unwrap_or(false)
+        self.with(key, |stream| stream.can(codec, rung)).unwrap_or(false)
     }
 
     /// A viewer has room for the stream's newest picture; with `keyframe` it needs one that stands

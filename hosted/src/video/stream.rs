@@ -17,6 +17,7 @@ use super::encoding::{Job, Outcome};
 use super::steer::{Asker, Steer};
 use super::worker::{Bell, Worker};
 use super::{StreamInfo, StreamPacket};
+use crate::plan::looks_like_text;
 use crate::source::{Rect, Size};
 
 /// Encoders of a stream and codec, at most.
@@ -36,6 +37,8 @@ const DESERTED: Duration = Duration::from_millis(500);
 
 pub(super) struct Stream {
     pub(super) info: StreamInfo,
+    /// Codecs that somebody encodes in its size.
+    codecs: Vec<Codec>,
     /// Counts pictures in which the stream's area changed.
     pub(super) version: u64,
     /// The newest picture, for whoever comes while nothing changes.
@@ -87,16 +90,18 @@ fn pace(level: u8) -> Pace {
     PACES.get(usize::from(level)).copied().unwrap_or(lowest)
 }
 
-/// The best quality that is worth its bytes. MJPEG needs the finer one for text (38 dB); the others
-/// have 41 dB with the coarser, at half of the bytes and two thirds of the time: beyond it, what is
-/// lost is lost by the colours' resolution.
-fn finest(codec: Codec) -> u8 {
-    if codec == Codec::Mjpeg { 90 } else { 85 }
+/// The best quality that is worth its bytes and its time. Text needs the finer one in MJPEG (38 dB);
+/// elsewhere most of what the coarser loses is lost to the resolution of colours anyway: a film has
+/// 0.3 to 0.7 dB less, and three quarters (MJPEG) or half of the bytes.
+fn finest(codec: Codec, is_text: bool) -> u8 {
+    if codec == Codec::Mjpeg && is_text { 90 } else { 85 }
 }
 
 impl Stream {
-    pub(super) fn new(info: StreamInfo) -> Self {
-        Self { info, version: 0, frame: None, draw: None, shown: None, interval: INTERVAL, rungs: Vec::new() }
+    pub(super) fn new(info: StreamInfo, encoders: &Encoders) -> Self {
+        let size = (info.rect.width, info.rect.height);
+        let codecs = encoders.codecs().filter(|codec| encoders.can(*codec, size)).collect();
+        Self { info, codecs, version: 0, frame: None, draw: None, shown: None, interval: INTERVAL, rungs: Vec::new() }
     }
 
     /// Whether it has a picture.
@@ -135,9 +140,10 @@ impl Stream {
         }
     }
 
-    /// Whether this codec failed on this rung.
-    pub(super) fn failed(&self, codec: Codec, level: u8) -> bool {
-        self.rung(codec, level).is_some_and(|rung| rung.worker.is_none())
+    /// Whether it can be had in this codec: somebody encodes its size, and did not fail to on this
+    /// rung.
+    pub(super) fn can(&self, codec: Codec, level: u8) -> bool {
+        self.codecs.contains(&codec) && self.rung(codec, level).is_none_or(|rung| rung.worker.is_some())
     }
 
     /// What somebody on this rung gets who got the packet `number` last.
@@ -162,7 +168,8 @@ impl Stream {
             if let Err(error) = &worker {
                 tracing::error!(%error, "cannot start an encoder thread");
             }
-            self.rungs.push(Rung::new(codec, level, worker.ok(), now));
+            let ceiling = pace(level).quality.min(finest(codec, self.may_be_text()));
+            self.rungs.push(Rung::new(codec, level, ceiling, worker.ok(), now));
         }
         if let Some(rung) = self.rungs.iter_mut().find(|rung| rung.is(codec, level)) {
             rung.asked = now;
@@ -215,14 +222,20 @@ impl Stream {
         due.chain(self.draw.as_ref().and_then(|_| self.draw_until())).min()
     }
 
+    /// Whether its picture is text, or cannot be looked at.
+    fn may_be_text(&self) -> bool {
+        let is_text = |frame: &Frame| frame.dmabuf().is_some() || looks_like_text(frame, self.info.rect);
+        self.frame.as_ref().is_none_or(is_text)
+    }
+
     fn rung(&self, codec: Codec, level: u8) -> Option<&Rung> {
         self.rungs.iter().find(|rung| rung.is(codec, level))
     }
 }
 
 impl Rung {
-    fn new(codec: Codec, level: u8, worker: Option<Worker>, now: Instant) -> Self {
-        let (chain, steer) = (Chain::default(), Steer::new(pace(level).quality.min(finest(codec))));
+    fn new(codec: Codec, level: u8, ceiling: u8, worker: Option<Worker>, now: Instant) -> Self {
+        let (chain, steer) = (Chain::default(), Steer::new(ceiling));
         Self { codec, level, worker, chain, steer, wanted: false, key_wanted: false, begun: 0, due: now, asked: now }
     }
 

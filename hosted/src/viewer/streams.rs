@@ -179,13 +179,15 @@ impl Streams {
     }
 
     fn choose(&self, line: &Line<DisplayServer>, key: u64) -> Option<Codec> {
-        let ours: Vec<Codec> = self.hub.codecs().collect();
-        let order = self.codecs.as_ref().unwrap_or(&ours);
-        order.iter().copied().find(|&codec| {
-            wire_codec(codec).is_some_and(|wire| line.machine.decodes(wire))
-                && !self.undecodable.contains(&codec)
-                && self.hub.can(key, codec, 0)
-        })
+        let fits = |codec: &Codec| {
+            wire_codec(*codec).is_some_and(|wire| line.machine.decodes(wire))
+                && !self.undecodable.contains(codec)
+                && self.hub.can(key, *codec, 0)
+        };
+        match &self.codecs {
+            Some(order) => order.iter().copied().find(fits),
+            None => self.hub.codecs().find(fits),
+        }
     }
 
     /// Sends the packets that are due as long as there is room, and asks for the next picture.

@@ -161,6 +161,22 @@ fn probe_tells_people_and_programs_the_same() {
     }
 }
 
+#[test]
+fn who_encodes_is_said_at_start() {
+    let sumac =
+        Sumac::start(&["--port", "0", "--vv", "none", "--video-codecs", "h264,mjpeg", "--encoder", "software:mjpeg"]);
+    assert_eq!(sumac.told("codecs"), "h264,mjpeg");
+    let ended = sumac.end(Signal::TERM);
+    for line in ["video: h264 by software (openh264", "video: mjpeg by software ("] {
+        assert!(ended.err.contains(line), "no {line:?} in {}", ended.err);
+    }
+    let args = ["--port", "0", "--vv", "none", "--video-codecs", "h265", "--encoder", "software:h265"];
+    let none = Sumac::start(&args);
+    assert_eq!(none.told("codecs"), "-");
+    let ended = none.end(Signal::TERM);
+    assert!(ended.err.contains("video: none of h265 can be encoded here"), "{}", ended.err);
+}
+
 fn keys(object: &serde_json::Value) -> Vec<&String> {
     object.as_object().expect("an object").keys().collect()
 }

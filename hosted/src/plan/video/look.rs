@@ -16,7 +16,7 @@ const SHADING: u8 = 16;
 /// neighbours in a row are equal, and of the others most differ by more than shading.
 ///
 /// An area that cannot be read here (dmabufs) counts as a picture.
-pub(super) fn looks_like_text(frame: &Frame, area: Rect) -> bool {
+pub fn looks_like_text(frame: &Frame, area: Rect) -> bool {
     let stride = frame.layout().stride as usize;
     let (mut pairs, mut equal, mut shaded) = (0u32, 0u32, 0u32);
     for n in 0..ROWS {

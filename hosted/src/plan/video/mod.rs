@@ -17,7 +17,6 @@ use std::time::Duration;
 
 use sumac_backends::Frame;
 
-use self::look::looks_like_text;
 use self::recent::Recent;
 use self::rules::Rules;
 use self::stream::is_substantial;
@@ -26,6 +25,7 @@ use super::Region;
 use crate::config::StreamingVideo;
 use crate::source::{Rect, Size};
 
+pub use self::look::looks_like_text;
 pub use self::stream::Stream;
 
 mod look;
