@@ -45,14 +45,14 @@ pub(super) struct Gl {
     /// Scanouts and draws so far.
     scanouts: Cell<u64>,
     draws: Cell<u64>,
-    copy: RefCell<Copy>,
+    copy: RefCell<Copied>,
     /// Memfds are passed to clients, too.
     pass_memfds: bool,
 }
 
 /// A scanout's pixels in memory.
 #[derive(Debug, Default)]
-struct Copy {
+struct Copied {
     /// The draw that it shows, and the picture.
     newest: Option<(u64, Frame)>,
     under_way: bool,
