@@ -1,4 +1,5 @@
 //! H.264's headers, written for devices that code slices only.
+pub use super::bits::Bits;
 
 /// Levels by macroblocks per picture and per second (ITU-T H.264, table A-1): the ones that matter
 /// for a screen, as `level_idc`.
@@ -52,17 +53,6 @@ pub struct Slice {
 /// Bits of `frame_num`.
 pub const FRAME_NUM_BITS: u32 = 8;
 
-/// Bytes of the longest header; a sequence parameter set takes about half of it.
-const MOST_BYTES: usize = 96;
-
-/// Bits in the order in which they are sent. A header is written for each picture, so they lie in
-/// place.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Bits {
-    bytes: heapless::Vec<u8, MOST_BYTES>,
-    len: usize,
-}
-
 impl Stream {
     /// Sides in macroblocks.
     pub fn macroblocks(&self) -> (u32, u32) {
@@ -77,7 +67,7 @@ impl Stream {
 
     /// The sequence parameter set (7.3.2.1.1), behind a start code.
     pub fn sps(&self) -> Bits {
-        let mut b = Bits::start(3, 7);
+        let mut b = start(3, 7);
         let (columns, rows) = self.macroblocks();
         let (right, bottom) = self.crop();
         b.u(8, if self.high { 100 } else { 66 });
@@ -109,14 +99,14 @@ impl Stream {
             b.ue(bottom);
         }
         b.u(1, 1); // vui_parameters_present_flag
-        b.vui();
+        vui(&mut b);
         b.trailing();
         b
     }
 
     /// The picture parameter set (7.3.2.2), behind a start code.
     pub fn pps(&self) -> Bits {
-        let mut b = Bits::start(3, 8);
+        let mut b = start(3, 8);
         b.ue(0); // pic_parameter_set_id
         b.ue(0); // seq_parameter_set_id
         b.u(1, 0); // entropy_coding_mode_flag: CAVLC
@@ -140,7 +130,7 @@ impl Stream {
 impl Slice {
     /// The slice header (7.3.3), behind a start code; slice data follows its last bit.
     pub fn header(&self) -> Bits {
-        let mut b = Bits::start(2, if self.idr { 5 } else { 1 });
+        let mut b = start(2, if self.idr { 5 } else { 1 });
         b.ue(0); // first_mb_in_slice
         b.ue(if self.idr { 7 } else { 5 }); // slice_type: all of the picture I, or P
         b.ue(0); // pic_parameter_set_id
@@ -165,90 +155,38 @@ impl Slice {
     }
 }
 
-impl Bits {
-    /// The bytes; zeros follow the last bit.
-    pub fn bytes(&self) -> &[u8] {
-        &self.bytes
-    }
+/// A start code and the head of a NAL unit.
+fn start(ref_idc: u32, kind: u32) -> Bits {
+    let mut bits = Bits::default();
+    bits.u(32, 1);
+    bits.u(8, ref_idc << 5 | kind);
+    bits
+}
 
-    /// Number of bits.
-    pub fn len(&self) -> usize {
-        self.len
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.len == 0
-    }
-
-    /// A start code and the head of a NAL unit.
-    fn start(ref_idc: u32, kind: u32) -> Self {
-        let mut bits = Self::default();
-        bits.u(32, 1);
-        bits.u(8, ref_idc << 5 | kind);
-        bits
-    }
-
-    /// `count` bits of a number, the highest first.
-    fn u(&mut self, count: u32, value: u32) {
-        for n in (0..count).rev() {
-            if self.len.is_multiple_of(8) && self.bytes.push(0).is_err() {
-                return;
-            }
-            let bit = (value >> n & 1) as u8;
-            if let Some(last) = self.bytes.last_mut() {
-                *last |= bit << (7 - self.len % 8);
-            }
-            self.len += 1;
-        }
-    }
-
-    /// Exp-Golomb code of a number.
-    fn ue(&mut self, value: u32) {
-        let value = value.saturating_add(1);
-        let bits = 32 - value.leading_zeros();
-        self.u(bits - 1, 0);
-        self.u(bits, value);
-    }
-
-    /// Exp-Golomb code of a number with a sign.
-    fn se(&mut self, value: i32) {
-        let code = value.unsigned_abs().saturating_mul(2);
-        self.ue(if value > 0 { code - 1 } else { code });
-    }
-
-    /// Video usability information (E.1.1).
-    fn vui(&mut self) {
-        self.u(1, 0); // aspect_ratio_info_present_flag
-        self.u(1, 0); // overscan_info_present_flag
-        self.u(1, 1); // video_signal_type_present_flag
-        self.u(3, 5); // video_format: unspecified
-        self.u(1, 0); // video_full_range_flag
-        self.u(1, 1); // colour_description_present_flag
-        self.u(8, 1); // colour_primaries: BT.709
-        self.u(8, 1); // transfer_characteristics: BT.709
-        self.u(8, 1); // matrix_coefficients: BT.709
-        self.u(1, 0); // chroma_loc_info_present_flag
-        self.u(1, 0); // timing_info_present_flag
-        self.u(1, 0); // nal_hrd_parameters_present_flag
-        self.u(1, 0); // vcl_hrd_parameters_present_flag
-        self.u(1, 0); // pic_struct_present_flag
-        self.u(1, 1); // bitstream_restriction_flag
-        self.u(1, 1); // motion_vectors_over_pic_boundaries_flag
-        self.ue(0); // max_bytes_per_pic_denom
-        self.ue(0); // max_bits_per_mb_denom
-        self.ue(15); // log2_max_mv_length_horizontal
-        self.ue(15); // log2_max_mv_length_vertical
-        self.ue(0); // max_num_reorder_frames: no picture waits for another
-        self.ue(1); // max_dec_frame_buffering
-    }
-
-    /// The one and the zeros that end a NAL unit.
-    fn trailing(&mut self) {
-        self.u(1, 1);
-        let rest = self.len.next_multiple_of(8) - self.len;
-        self.u(u32::try_from(rest).unwrap_or(0), 0);
-    }
+/// Video usability information (E.1.1).
+fn vui(b: &mut Bits) {
+    b.u(1, 0); // aspect_ratio_info_present_flag
+    b.u(1, 0); // overscan_info_present_flag
+    b.u(1, 1); // video_signal_type_present_flag
+    b.u(3, 5); // video_format: unspecified
+    b.u(1, 0); // video_full_range_flag
+    b.u(1, 1); // colour_description_present_flag
+    b.u(8, 1); // colour_primaries: BT.709
+    b.u(8, 1); // transfer_characteristics: BT.709
+    b.u(8, 1); // matrix_coefficients: BT.709
+    b.u(1, 0); // chroma_loc_info_present_flag
+    b.u(1, 0); // timing_info_present_flag
+    b.u(1, 0); // nal_hrd_parameters_present_flag
+    b.u(1, 0); // vcl_hrd_parameters_present_flag
+    b.u(1, 0); // pic_struct_present_flag
+    b.u(1, 1); // bitstream_restriction_flag
+    b.u(1, 1); // motion_vectors_over_pic_boundaries_flag
+    b.ue(0); // max_bytes_per_pic_denom
+    b.ue(0); // max_bits_per_mb_denom
+    b.ue(15); // log2_max_mv_length_horizontal
+    b.ue(15); // log2_max_mv_length_vertical
+    b.ue(0); // max_num_reorder_frames: no picture waits for another
+    b.ue(1); // max_dec_frame_buffering
 }
 
 #[cfg(test)]
@@ -259,14 +197,6 @@ mod tests {
         let mut b = Bits::default();
         write(&mut b);
         (0..b.len()).map(|n| if b.bytes()[n / 8] >> (7 - n % 8) & 1 == 1 { '1' } else { '0' }).collect()
-    }
-
-    #[test]
-    fn exp_golomb_is_table_9_2() {
-        let ue = |v| bits(|b| b.ue(v));
-        assert_eq!([0, 1, 2, 3, 6, 7].map(ue), ["1", "010", "011", "00100", "00111", "0001000"]);
-        let se = |v| bits(|b| b.se(v));
-        assert_eq!([0, 1, -1, 2, -2].map(se), ["1", "010", "011", "00100", "00101"]);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use crate::Codec;
 
 pub mod annexb;
+mod bits;
 pub mod h264;
 pub mod hevc;
 pub mod jpeg;

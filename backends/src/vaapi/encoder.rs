@@ -13,7 +13,9 @@ use crate::{
 use super::{
     NAME,
     avc::Avc,
-    bindings as va, import,
+    bindings as va,
+    hevc::Hevc,
+    import,
     jpeg::Jpeg,
     rate::{self, Steering},
     sys::{Buffer, Config, Context, Display, Failure, Surface},
@@ -45,6 +47,7 @@ pub(super) struct VaEncoder {
 /// What is encoded into.
 enum Coding {
     H264(Avc),
+    Hevc(Hevc),
     /// VP8 or VP9.
     Vpx(Vpx),
     /// Every picture by itself.
@@ -85,6 +88,7 @@ impl VaEncoder {
         let coding = match codec {
             Codec::Mjpeg => Coding::Jpeg(Jpeg::new(width, height)),
             Codec::Vp8 | Codec::Vp9 => Coding::Vpx(Vpx::new(display, settings)?),
+            Codec::Hevc => Coding::Hevc(Hevc::new(display, way, settings, &steering)?),
             _ => Coding::H264(Avc::new(display, way, settings, &steering)?),
         };
         let mut attributes = vec![(va::VAConfigAttribRTFormat, va::VA_RT_FORMAT_YUV420)];
@@ -140,6 +144,7 @@ impl VaEncoder {
         let mut told = context.tell();
         match &mut self.coding {
             Coding::H264(avc) => avc.tell(&mut told, steering, want.keyframe, coded)?,
+            Coding::Hevc(hevc) => hevc.tell(&mut told, steering, want.keyframe, coded)?,
             Coding::Vpx(vpx) => vpx.tell(&mut told, steering, want.keyframe, coded)?,
             Coding::Jpeg(jpeg) => jpeg.tell(&mut told, steering, coded)?,
         }
@@ -164,8 +169,8 @@ impl VaEncoder {
         let mut status = 0;
         let data = self.pool.fill(|out| {
             status = self.coded.read_coded(out)?;
-            if codec == Codec::H264 {
-                annexb::strip_delimiters(false, out);
+            if matches!(codec, Codec::H264 | Codec::Hevc) {
+                annexb::strip_delimiters(codec == Codec::Hevc, out);
             }
             Ok(())
         })?;
@@ -174,6 +179,7 @@ impl VaEncoder {
         let keyframe = is_key_frame(codec, &data);
         match &mut self.coding {
             Coding::H264(avc) => avc.finished(whole, keyframe),
+            Coding::Hevc(hevc) => hevc.finished(whole, keyframe),
             Coding::Vpx(vpx) => vpx.finished(whole, keyframe),
             Coding::Jpeg(_) => {}
         }
@@ -275,6 +281,7 @@ impl Coding {
     fn packed(&self) -> u32 {
         match self {
             Self::H264(avc) => avc.packed(),
+            Self::Hevc(hevc) => hevc.packed(),
             Self::Vpx(_) => 0,
             Self::Jpeg(_) => va::VA_ENC_PACKED_HEADER_RAW_DATA,
         }
@@ -283,6 +290,7 @@ impl Coding {
     fn surfaces(&self) -> &[Surface] {
         match self {
             Self::H264(avc) => avc.surfaces(),
+            Self::Hevc(hevc) => hevc.surfaces(),
             Self::Vpx(vpx) => vpx.surfaces(),
             Self::Jpeg(_) => &[],
         }
@@ -292,6 +300,7 @@ impl Coding {
     fn size(&self) -> (u32, u32) {
         match self {
             Self::H264(avc) => avc.size(),
+            Self::Hevc(hevc) => hevc.size(),
             Self::Vpx(vpx) => vpx.size(),
             Self::Jpeg(jpeg) => jpeg.size(),
         }

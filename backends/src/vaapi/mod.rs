@@ -8,6 +8,7 @@
 //! | Intel iHD | newer devices encode H.264 only by `EncSliceLP`; its CBR and VBR need firmware (HuC), without which making a context fails | `EncSliceLP` first, then `EncSlice`; each rate control that is offered, then CQP with an own loop |
 //! | Intel i965 | wants packed SPS, PPS and slice headers, and writes none itself | all that `EncPackedHeaders` lists are given |
 //! | Mesa radeonsi | writes slice headers itself; some devices round sizes and have a smallest one | only the packed headers that are listed; the sizes are those of the cropped stream |
+//! | drivers that encode HEVC | differ in their blocks and tools; newer Intel devices want two lists of references with every picture | both are asked for, and what older drivers had in common is taken where they do not answer; no HEVC on those that want two lists |
 //! | all that encode VP8 or VP9 | write the headers themselves; libva has no word for VP9's colours | the structures only, and no packed headers; VP8 in BT.601, which it is by definition, VP9 in BT.709 |
 //! | drivers, and libva before 2.9 | no `vaSyncBuffer` | `vaSyncSurface` of the encoder's input |
 //! | decode-only drivers (NVIDIA's bridge) | no encoding entry point | `probe` says so |
@@ -50,6 +51,7 @@ mod avc;
 mod bindings;
 mod encoder;
 mod h264;
+mod hevc;
 mod import;
 mod jpeg;
 mod rate;
@@ -63,7 +65,7 @@ use sys::{Display, Failure};
 
 const NAME: &str = "vaapi";
 
-const CODECS: [Codec; 4] = [Codec::H264, Codec::Vp9, Codec::Vp8, Codec::Mjpeg];
+const CODECS: [Codec; 5] = [Codec::H264, Codec::Hevc, Codec::Vp9, Codec::Vp8, Codec::Mjpeg];
 
 /// JPEG has one quantiser per picture, and no attribute says so.
 const JPEG_RATE: u32 = va::VA_RC_CQP;
@@ -160,6 +162,7 @@ fn ways(display: &Display, codec: Codec) -> Vec<Way> {
     let has = display.profiles().unwrap_or_default();
     let profiles: &[_] = match codec {
         Codec::Mjpeg => &[va::VAProfileJPEGBaseline],
+        Codec::Hevc => &[va::VAProfileHEVCMain],
         Codec::Vp8 => &[va::VAProfileVP8Version0_3],
         Codec::Vp9 => &[va::VAProfileVP9Profile0],
         _ => &[va::VAProfileH264ConstrainedBaseline, va::VAProfileH264High],
@@ -173,7 +176,8 @@ fn ways(display: &Display, codec: Codec) -> Vec<Way> {
     let offered = |(profile, entrypoint): &(va::VAProfile, va::VAEntrypoint)| {
         has.contains(profile) && display.entrypoints(*profile).is_ok_and(|list| list.contains(entrypoint))
     };
-    all.filter(offered).map(|(profile, entrypoint)| Way { profile, entrypoint }).collect()
+    let ways = all.filter(offered).map(|(profile, entrypoint)| Way { profile, entrypoint });
+    ways.filter(|way| codec != Codec::Hevc || hevc::predicts_forward(display, *way)).collect()
 }
 
 /// The rate controls of a way, as bits.
@@ -188,7 +192,7 @@ fn offers(path: &Path) -> Result<Vec<Offer>, Unavailable> {
     let display = connect(path)?;
     let offers: Vec<_> = CODECS.iter().filter_map(|codec| offer(&display, *codec)).collect();
     if offers.is_empty() {
-        let missing = "no entry point that encodes H.264, VP9, VP8 or JPEG".to_owned();
+        let missing = "no entry point that encodes H.264, HEVC, VP9, VP8 or JPEG".to_owned();
         return Err(Unavailable::Driver { node: path.to_owned(), driver: display.vendor(), missing });
     }
     Ok(offers)
@@ -238,6 +242,7 @@ fn profile_name(profile: va::VAProfile) -> &'static str {
     match profile {
         va::VAProfileH264High => "high",
         va::VAProfileJPEGBaseline => "baseline",
+        va::VAProfileHEVCMain => "main",
         va::VAProfileVP8Version0_3 | va::VAProfileVP9Profile0 => "profile-0",
         _ => "constrained-baseline",
     }

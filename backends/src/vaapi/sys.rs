@@ -321,6 +321,9 @@ parameters! {
     VAEncSequenceParameterBufferH264 = VAEncSequenceParameterBufferType;
     VAEncPictureParameterBufferH264 = VAEncPictureParameterBufferType;
     VAEncSliceParameterBufferH264 = VAEncSliceParameterBufferType;
+    VAEncSequenceParameterBufferHEVC = VAEncSequenceParameterBufferType;
+    VAEncPictureParameterBufferHEVC = VAEncPictureParameterBufferType;
+    VAEncSliceParameterBufferHEVC = VAEncSliceParameterBufferType;
     VAEncSequenceParameterBufferVP8 = VAEncSequenceParameterBufferType;
     VAEncPictureParameterBufferVP8 = VAEncPictureParameterBufferType;
     VAQMatrixBufferVP8 = VAQMatrixBufferType;

@@ -60,9 +60,7 @@ pub(crate) fn slice(
     let mut skipped = 0;
     for top in (0..picture.height).step_by(16) {
         for left in (0..picture.width).step_by(16) {
-            let block = macroblock(picture, left, top);
-            let same = |a: &Vec<u8>, b: &Vec<u8>| a.iter().zip(b).all(|(a, b)| a.abs_diff(*b) <= tolerance);
-            if !intra && same(&block, &macroblock(&shown, left, top)) {
+            if !intra && near(picture, &shown, (left, top), tolerance) {
                 skipped += 1;
                 continue;
             }
@@ -73,7 +71,7 @@ pub(crate) fn slice(
             // mb_type I_PCM: 25 in I slices, behind the five types of P slices else.
             w.ue(if intra { 25 } else { 30 });
             w.align();
-            w.bytes.extend(&block);
+            w.bytes.extend(macroblock(picture, left, top));
             copy(picture, &mut shown, left, top);
         }
     }
@@ -87,7 +85,7 @@ pub(crate) fn slice(
 }
 
 /// 256 bytes of luma, 64 of Cb, 64 of Cr.
-fn macroblock(from: &Nv12, left: usize, top: usize) -> Vec<u8> {
+pub(crate) fn macroblock(from: &Nv12, left: usize, top: usize) -> Vec<u8> {
     let mut block = Vec::with_capacity(384);
     for y in top..top + 16 {
         block.extend_from_slice(&from.luma[y * from.width + left..][..16]);
@@ -101,7 +99,13 @@ fn macroblock(from: &Nv12, left: usize, top: usize) -> Vec<u8> {
     block
 }
 
-fn copy(from: &Nv12, to: &mut Nv12, left: usize, top: usize) {
+/// Whether no sample of a macroblock differs by more than `tolerance`.
+pub(crate) fn near(a: &Nv12, b: &Nv12, (left, top): (usize, usize), tolerance: u8) -> bool {
+    let (a, b) = (macroblock(a, left, top), macroblock(b, left, top));
+    a.iter().zip(&b).all(|(a, b)| a.abs_diff(*b) <= tolerance)
+}
+
+pub(crate) fn copy(from: &Nv12, to: &mut Nv12, left: usize, top: usize) {
     for y in top..top + 16 {
         let row = y * from.width + left;
         to.luma[row..row + 16].copy_from_slice(&from.luma[row..row + 16]);

@@ -7,9 +7,9 @@ use sumac_backends::{
 };
 
 use crate::{
-    bindings as va,
+    bindings as va, cabac,
     check::{self, Known, Told},
-    coder, jpeg,
+    coder, hevc, jpeg,
     picture::{Nv12, Space},
     rate, vpx,
 };
@@ -56,6 +56,8 @@ struct Context {
     target: u32,
     told: Told,
     told_rate: rate::Told,
+    told_hevc: hevc::Told,
+    known_hevc: hevc::Known,
     told_jpeg: jpeg::Told,
     told_vpx: vpx::Told,
     known_vpx: vpx::Known,
@@ -93,6 +95,9 @@ pub(crate) enum Buffer {
     JpegPicture(Box<va::VAEncPictureParameterBufferJPEG>),
     JpegScan(Box<va::VAEncSliceParameterBufferJPEG>),
     Quantisers(Box<va::VAQMatrixBufferJPEG>),
+    HevcSequence(Box<va::VAEncSequenceParameterBufferHEVC>),
+    HevcPicture(Box<va::VAEncPictureParameterBufferHEVC>),
+    HevcSlice(Box<va::VAEncSliceParameterBufferHEVC>),
     Vp8Sequence(Box<va::VAEncSequenceParameterBufferVP8>),
     Vp8Picture(Box<va::VAEncPictureParameterBufferVP8>),
     Vp8Quantisers(Box<va::VAQMatrixBufferVP8>),
@@ -242,6 +247,8 @@ impl Driver {
             target: 0,
             told: Told::default(),
             told_rate: rate::Told::default(),
+            told_hevc: hevc::Told::default(),
+            known_hevc: hevc::Known { size: (width, height), ..hevc::Known::default() },
             told_jpeg: jpeg::Told::default(),
             told_vpx: vpx::Told::default(),
             known_vpx: vpx::Known { size: (width, height), ..vpx::Known::default() },
@@ -288,7 +295,7 @@ impl Driver {
         let Some(context) = self.contexts.get_mut(&context) else { return va::VA_STATUS_ERROR_INVALID_CONTEXT };
         (context.target, context.told, context.pipeline) = (target, Told::default(), None);
         (context.told_jpeg, context.told_vpx) = (jpeg::Told::default(), vpx::Told::default());
-        context.told_rate = rate::Told::default();
+        (context.told_rate, context.told_hevc) = (rate::Told::default(), hevc::Told::default());
         va::VA_STATUS_SUCCESS
     }
 
@@ -308,6 +315,9 @@ impl Driver {
             Some(Buffer::JpegPicture(pic)) => context.told_jpeg.pic = Some(**pic),
             Some(Buffer::JpegScan(scan)) => context.told_jpeg.scan = Some(**scan),
             Some(Buffer::Quantisers(tables)) => context.told_jpeg.quantisers = Some(**tables),
+            Some(Buffer::HevcSequence(seq)) => context.told_hevc.seq = Some(**seq),
+            Some(Buffer::HevcPicture(pic)) => context.told_hevc.pic = Some(**pic),
+            Some(Buffer::HevcSlice(slice)) => context.told_hevc.slices.push(**slice),
             Some(Buffer::Vp8Sequence(seq)) => context.told_vpx.vp8_sequence = Some(**seq),
             Some(Buffer::Vp8Picture(pic)) => context.told_vpx.vp8_picture = Some(**pic),
             Some(Buffer::Vp8Quantisers(quantisers)) => context.told_vpx.vp8_quantisers = Some(**quantisers),
@@ -344,8 +354,9 @@ impl Driver {
 
     /// The same bytes for every picture.
     fn answer(&mut self, context: &Context) {
-        let Context { told, told_jpeg, told_vpx, .. } = context;
+        let Context { told, told_jpeg, told_vpx, told_hevc, .. } = context;
         let coded = told.pic.map(|pic| pic.coded_buf).or(told_jpeg.pic.map(|pic| pic.coded_buf));
+        let coded = coded.or(told_hevc.pic.map(|pic| pic.coded_buf));
         let coded = coded.or(told_vpx.vp8_picture.map(|pic| pic.coded_buf));
         let coded = coded.or(told_vpx.vp9_picture.map(|pic| pic.coded_buf));
         if let Some(Buffer::Coded { segment, bytes, .. }) = coded.and_then(|coded| self.buffers.get_mut(&coded)) {
@@ -419,6 +430,18 @@ impl Driver {
                 context.told_jpeg.header.clone_from(bytes);
             }
             jpeg::encode(&context.told_jpeg, context.known.size, picture)?
+        } else if context.profile == va::VAProfileHEVCMain {
+            let verdict = hevc::picture(&mut context.known_hevc, &context.told_hevc, &context.told.packed)?;
+            rate::check(context.rate, &context.told_rate, verdict.idr)?;
+            if !self.surfaces.contains_key(&verdict.reconstructed) {
+                return Err("decoded_curr_pic is no surface".into());
+            }
+            let Some((header, sets)) = verdict.headers.split_last() else { return Err("no headers".into()) };
+            let mut stream: Vec<u8> = sets.iter().flat_map(|set| coder::escape(set)).collect();
+            let tolerance = u8::try_from((verdict.qp - 18) / 2).unwrap_or(0);
+            let kind = (verdict.idr, verdict.qp);
+            stream.extend(cabac::slice(header, picture, &mut context.shown, kind, tolerance));
+            (verdict.coded, stream)
         } else if matches!(context.profile, va::VAProfileVP8Version0_3 | va::VAProfileVP9Profile0) {
             let check = if context.profile == va::VAProfileVP9Profile0 { vpx::vp9 } else { vpx::vp8 };
             let verdict = check(&mut context.known_vpx, &context.told_vpx)?;

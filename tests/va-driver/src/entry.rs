@@ -15,6 +15,7 @@ use sumac_backends::{
 use crate::{
     bindings as va,
     driver::{Buffer, Driver, Pipeline, Status},
+    hevc,
 };
 use va::{VADriverContextP as Ctx, VAStatus};
 
@@ -49,6 +50,36 @@ pub(crate) fn set_vp8_flags(pic: &mut va::VAEncPictureParameterBufferVP8, refere
 #[cfg(test)]
 pub(crate) fn set_vp9_flags(pic: &mut va::VAEncPictureParameterBufferVP9, references: u32, flags: u32) {
     (pic.ref_flags.value, pic.pic_flags.value) = (references, flags);
+}
+
+/// `seq_fields` as a number.
+pub(crate) fn hevc_seq_fields(seq: &va::VAEncSequenceParameterBufferHEVC) -> u32 {
+    unsafe { seq.seq_fields.value }
+}
+
+/// `pic_fields` as a number.
+pub(crate) fn hevc_pic_fields(pic: &va::VAEncPictureParameterBufferHEVC) -> u32 {
+    unsafe { pic.pic_fields.value }
+}
+
+/// `slice_fields` as a number.
+pub(crate) fn hevc_slice_fields(slice: &va::VAEncSliceParameterBufferHEVC) -> u32 {
+    unsafe { slice.slice_fields.value }
+}
+
+#[cfg(test)]
+pub(crate) fn set_hevc_seq_fields(seq: &mut va::VAEncSequenceParameterBufferHEVC, value: u32) {
+    seq.seq_fields.value = value;
+}
+
+#[cfg(test)]
+pub(crate) fn set_hevc_pic_fields(pic: &mut va::VAEncPictureParameterBufferHEVC, value: u32) {
+    pic.pic_fields.value = value;
+}
+
+#[cfg(test)]
+pub(crate) fn set_hevc_slice_fields(slice: &mut va::VAEncSliceParameterBufferHEVC, value: u32) {
+    slice.slice_fields.value = value;
 }
 
 /// `pic_flags` of a JPEG as a number.
@@ -165,6 +196,7 @@ unsafe extern "C" fn profiles(ctx: Ctx, list: *mut va::VAProfile, count: *mut c_
     let mut all = vec![
         va::VAProfileH264ConstrainedBaseline,
         va::VAProfileH264High,
+        va::VAProfileHEVCMain,
         va::VAProfileVP8Version0_3,
         va::VAProfileVP9Profile0,
         va::VAProfileJPEGBaseline,
@@ -194,14 +226,14 @@ unsafe extern "C" fn entrypoints(
 
 unsafe extern "C" fn attributes(
     ctx: Ctx,
-    _: va::VAProfile,
+    profile: va::VAProfile,
     entrypoint: va::VAEntrypoint,
     list: *mut va::VAConfigAttrib,
     count: c_int,
 ) -> VAStatus {
     let (rates, no_packed) = {
         let driver = unsafe { driver(ctx) };
-        (driver.rates(), driver.switches.no_packed)
+        (driver.rates(), driver.switches.no_packed && profile != va::VAProfileHEVCMain)
     };
     let encodes = matches!(entrypoint, va::VAEntrypointEncSlice | va::VAEntrypointEncSliceLP);
     for attribute in unsafe { std::slice::from_raw_parts_mut(list, count as usize) } {
@@ -215,6 +247,8 @@ unsafe extern "C" fn attributes(
             va::VAConfigAttribEncPackedHeaders if entrypoint == va::VAEntrypointEncPicture => {
                 va::VA_ENC_PACKED_HEADER_RAW_DATA
             }
+            va::VAConfigAttribEncHEVCFeatures if profile == va::VAProfileHEVCMain => hevc::FEATURES,
+            va::VAConfigAttribEncHEVCBlockSizes if profile == va::VAProfileHEVCMain => hevc::BLOCKS,
             va::VAConfigAttribMaxPictureWidth | va::VAConfigAttribMaxPictureHeight => 4096,
             _ => va::VA_ATTRIB_NOT_SUPPORTED,
         };
@@ -348,6 +382,7 @@ const _: () = {
         size_of::<va::VAEncPictureParameterBufferJPEG>(),
         size_of::<va::VAEncPictureParameterBufferVP8>(),
         size_of::<va::VAEncPictureParameterBufferVP9>(),
+        size_of::<va::VAEncPictureParameterBufferHEVC>(),
     ];
     let mut n = 0;
     while n < pictures.len() {
@@ -382,6 +417,15 @@ unsafe extern "C" fn create_buffer(
         }
         va::VAEncSliceParameterBufferType if whole(size_of::<va::VAEncSliceParameterBufferH264>()) => {
             Buffer::Slice(Box::new(unsafe { *data.cast() }))
+        }
+        va::VAEncSequenceParameterBufferType if whole(size_of::<va::VAEncSequenceParameterBufferHEVC>()) => {
+            Buffer::HevcSequence(Box::new(unsafe { *data.cast() }))
+        }
+        va::VAEncPictureParameterBufferType if whole(size_of::<va::VAEncPictureParameterBufferHEVC>()) => {
+            Buffer::HevcPicture(Box::new(unsafe { *data.cast() }))
+        }
+        va::VAEncSliceParameterBufferType if whole(size_of::<va::VAEncSliceParameterBufferHEVC>()) => {
+            Buffer::HevcSlice(Box::new(unsafe { *data.cast() }))
         }
         va::VAEncPictureParameterBufferType if whole(size_of::<va::VAEncPictureParameterBufferJPEG>()) => {
             Buffer::JpegPicture(Box::new(unsafe { *data.cast() }))

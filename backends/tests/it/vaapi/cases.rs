@@ -20,7 +20,7 @@ use crate::{
 const ORIGINS: [Origin; 3] = [Origin::Udmabuf, Origin::Heap, Origin::Dumb("vgem")];
 
 /// In the order in which they are offered.
-const CODECS: [Codec; 4] = [Codec::H264, Codec::Vp9, Codec::Vp8, Codec::Mjpeg];
+const CODECS: [Codec; 5] = [Codec::H264, Codec::Hevc, Codec::Vp9, Codec::Vp8, Codec::Mjpeg];
 
 fn settings(codec: Codec, width: u32, height: u32, rate: Rate) -> Settings {
     let device = Some(PathBuf::from(NODE));
@@ -106,7 +106,7 @@ pub(super) fn pictures() {
             encode(&mut *open(codec, Rate::Quality(95), &frame(&picture)), frame(&picture), frame(&picture).bounds());
         let packets = [packet.unwrap()];
         decode::decode(codec, &packets, 640, 64)[0].assert_bars(codec.name());
-        if codec == Codec::H264 {
+        if matches!(codec, Codec::H264 | Codec::Hevc) {
             assert_eq!(decode::colours(codec, &packets, 640, 64), ("tv".into(), "bt709".into()));
         }
     }
@@ -182,7 +182,7 @@ pub(super) fn lacking() {
     assert!(matches!(error, BackendError::Library { call: "vaCreateConfig", .. }), "{error}");
     // What needs no conversion needs no VPP.
     let picture = natural(384, 256, 0);
-    for codec in [Codec::H264, Codec::Vp9] {
+    for codec in [Codec::H264, Codec::Hevc, Codec::Vp9] {
         let mut encoder = open(codec, Rate::Quality(90), &nv12(&picture));
         let packet = encode(&mut *encoder, nv12(&picture), nv12(&picture).bounds()).unwrap();
         assert!(packet.keyframe, "{codec}");
