@@ -9,8 +9,9 @@ use tokio::sync::{Notify, oneshot};
 
 use super::clipboard::{ASKED_MOST, Asked, Change, Clipboard, ClipboardKind, FromSource, SELECTIONS, Selection};
 
-/// Questions of one viewer's that wait for the guest; more are answered with nothing.
-const WANTED_MOST: usize = 4;
+/// Questions of one viewer's that wait for the guest, or answers that wait for the viewer to read;
+/// more are answered with nothing. Each answer may have 100 MiB.
+const WANTED_MOST: usize = 2;
 
 /// The engine's end of [`Clipboard`].
 pub(crate) struct Board {
@@ -149,7 +150,7 @@ impl Board {
         let offered = matches!(self.owner(selection), Owner::Guest(kinds) if kinds.contains(&kind));
         let mut wanted = self.wanted.borrow_mut();
         let of_seat = wanted.iter().filter(|other| other.seat.as_ptr() == Rc::as_ptr(seat)).count();
-        if self.is_open() && offered && of_seat < WANTED_MOST {
+        if self.is_open() && offered && of_seat + seat.unread() < WANTED_MOST {
             let content = self.clipboard.want(selection, kind);
             wanted.push(Wanted { seat: Rc::downgrade(seat), selection, kind, content });
         } else {
@@ -238,6 +239,11 @@ impl Seat {
             })
         });
         changed.or_else(|| self.news.borrow_mut().pop_front())
+    }
+
+    /// Content that it has not taken.
+    fn unread(&self) -> usize {
+        self.news.borrow().iter().filter(|news| matches!(news, News::Content(_, _, Some(_)))).count()
     }
 
     /// A viewer that wants much without reading is told nothing more.
@@ -381,6 +387,17 @@ mod tests {
             news += 1;
         }
         assert_eq!((board.wanted.borrow().len(), news), (WANTED_MOST, WANTED_MOST + ASKED_MOST));
+        // Answers that are not read count too.
+        for _ in 0..WANTED_MOST {
+            let Some(ClipboardEvent::Request(request)) = now(guest.next()) else { panic!("no request") };
+            request.answer("large");
+        }
+        board.take_mail();
+        board.on_request(&viewer, COPIED, TEXT);
+        assert!(board.wanted.borrow().is_empty());
+        while viewer.next().is_some() {}
+        board.on_request(&viewer, COPIED, TEXT);
+        assert_eq!(board.wanted.borrow().len(), 1);
         drop(viewer);
         board.take_mail();
         assert!(board.wanted.borrow().is_empty());

@@ -45,6 +45,8 @@ struct Inner {
 pub(crate) struct GuestEnd {
     /// Whether the guest has the device open.
     pub(crate) opened: bool,
+    /// How often it opened it.
+    pub(crate) opens: u64,
     /// Breaks that the guest sent so far.
     pub(crate) breaks: u64,
 }
@@ -91,6 +93,7 @@ impl Pipe {
 
     pub(super) fn set_opened(&self, opened: bool) {
         let mut inner = self.lock();
+        inner.guest.opens += u64::from(opened && !inner.guest.opened);
         inner.guest.opened = opened;
         self.tell_engine(inner);
     }

@@ -51,6 +51,8 @@ pub(crate) struct Relay {
     /// Number of the agent's connection; `None` while the guest has none.
     connection: Cell<Option<u64>>,
     connections: Cell<u64>,
+    /// How often the guest had opened the port when the connection began.
+    opens: Cell<u64>,
     incoming: RefCell<Incoming>,
     ears: RefCell<Vec<Weak<Ear>>>,
     /// The viewer whose message is on its way to the agent.
@@ -106,6 +108,7 @@ impl Relay {
             port: RefCell::default(),
             connection: Cell::default(),
             connections: Cell::default(),
+            opens: Cell::default(),
             incoming: RefCell::default(),
             ears: RefCell::default(),
             speaker: RefCell::default(),
@@ -132,11 +135,15 @@ impl Relay {
         if self.port.borrow().is_none() {
             self.port.replace(devices.attach_agent());
         }
-        let opened = self.port.borrow().as_ref().is_some_and(|port| port.guest().opened);
-        if opened && before.is_none() {
-            self.connect();
-        } else if !opened && before.is_some() {
+        let guest = self.port.borrow().as_ref().map(Attached::guest).unwrap_or_default();
+        if before.is_some() && (!guest.opened || guest.opens != self.opens.get()) {
+            // What was on its way is from another time.
             self.connection.set(None);
+            self.reattach();
+        }
+        if guest.opened && self.connection.get().is_none() {
+            self.opens.set(guest.opens);
+            self.connect();
         }
         self.hear();
         self.speak();
@@ -166,9 +173,7 @@ impl Relay {
         if speaks && self.amid.get() && self.connection.get().is_some() {
             tracing::info!("a viewer went amid a message to the agent: the agent's port is opened anew");
             self.connect();
-            if let Some(port) = self.port.borrow().as_ref() {
-                port.reattach();
-            }
+            self.reattach();
         }
         let mut ears = self.ears.borrow_mut();
         let was_in = ears.iter().any(|other| other.as_ptr() == Rc::as_ptr(ear));
@@ -339,6 +344,10 @@ impl Relay {
     fn disobeyed(&self, why: &'static str) {
         tracing::warn!(why, "the guest's agent broke its protocol: its port is opened anew");
         self.connect();
+        self.reattach();
+    }
+
+    fn reattach(&self) {
         if let Some(port) = self.port.borrow().as_ref() {
             port.reattach();
         }

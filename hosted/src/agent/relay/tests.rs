@@ -218,6 +218,12 @@ fn an_agent_comes_and_goes_with_its_port() {
     assert!(guest.look() && guest.relay.connection().is_none());
     guest.port.set_opened(true);
     assert!(guest.look() && guest.relay.connection() != first);
+    // Closed and opened before anybody looked: nothing from before is heard or said.
+    let (second, ear) = (guest.relay.connection(), guest.enter());
+    guest.relay.say(&ear, head(4, 100).into(), false);
+    guest.port.set_opened(false);
+    guest.port.set_opened(true);
+    assert!(guest.look() && guest.relay.connection() != second && guest.told().is_empty());
     let Guest { devices, relay, port } = guest;
     drop(port);
     devices.take_mail();
