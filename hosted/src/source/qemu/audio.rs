@@ -9,14 +9,17 @@ use std::time::Duration;
 
 use anyhow::Context;
 use tokio::time::Instant;
-use zbus::Connection;
-use zbus::proxy::CacheProperties;
+use zbus::message::Flags;
+use zbus::wire::Fd;
+use zbus::{Connection, Message};
 
 use super::calls::{Call, Calls};
-use super::interfaces::AudioProxy;
+use super::interfaces::{AUDIO, BUS_NAME};
 use super::samples::SampleFormat;
 use crate::sound::{Playback, Record, Sound, Volume};
 
+/// The name that we have where no bus gives one.
+const SENDER: &str = ":1.1";
 const OUT: &str = "org.qemu.Display1.AudioOutListener";
 const IN: &str = "org.qemu.Display1.AudioInListener";
 /// How long a viewer may be silent before the guest is given silence.
@@ -48,25 +51,13 @@ pub(super) struct Microphone {
     listens: Option<(u64, Instant)>,
 }
 
-/// Takes part in the sound of this QEMU.
-pub(super) async fn register(
-    connection: &Connection,
-    path: &str,
-    sound: &Sound,
-) -> anyhow::Result<(Speaker, Microphone)> {
-    let proxy = AudioProxy::builder(connection).path(path.to_owned());
-    let proxy = proxy.cache_properties(CacheProperties::No).build().await?;
-    let out =
-        Calls::on_socket(&[], async |socket| proxy.register_out_listener(socket).await).await.context("playback")?;
-    let into =
-        Calls::on_socket(&[], async |socket| proxy.register_in_listener(socket).await).await.context("recording")?;
-    tracing::info!("sound");
-    let speaker = Speaker { calls: out, playback: sound.playback().clone(), voices: HashMap::new(), heard: None };
-    let microphone = Microphone { calls: into, record: sound.record().clone(), voices: HashMap::new(), listens: None };
-    Ok((speaker, microphone))
-}
-
 impl Speaker {
+    /// Takes part in the sound that this QEMU plays.
+    pub(super) async fn register(connection: &Connection, path: &str, sound: &Sound) -> anyhow::Result<Self> {
+        let calls = register(connection, path, "RegisterOutListener").await?;
+        Ok(Self { calls, playback: sound.playback().clone(), voices: HashMap::new(), heard: None })
+    }
+
     /// Takes QEMU's calls until it closes the connection.
     pub(super) async fn run(mut self) -> anyhow::Result<()> {
         while let Some(call) = self.calls.next().await? {
@@ -125,6 +116,12 @@ impl Drop for Speaker {
 }
 
 impl Microphone {
+    /// Takes part in the sound that this QEMU records.
+    pub(super) async fn register(connection: &Connection, path: &str, sound: &Sound) -> anyhow::Result<Self> {
+        let calls = register(connection, path, "RegisterInListener").await?;
+        Ok(Self { calls, record: sound.record().clone(), voices: HashMap::new(), listens: None })
+    }
+
     /// Takes QEMU's calls until it closes the connection.
     pub(super) async fn run(mut self) -> anyhow::Result<()> {
         while let Some(call) = self.calls.next().await? {
@@ -205,6 +202,18 @@ impl Drop for Microphone {
     fn drop(&mut self) {
         self.record.stop();
     }
+}
+
+/// Gives QEMU a socket for its calls. QEMU 7.2 looks up the caller by the sender of the call and
+/// breaks down without one, so there is one also where no bus gives names; that QEMU speaks on the
+/// socket is answer enough.
+async fn register(connection: &Connection, path: &str, method: &str) -> anyhow::Result<Calls> {
+    let call = async |socket: Fd<'_>| {
+        let sender = connection.unique_name().map_or(SENDER, |name| name.as_str());
+        let call = Message::method_call(path, method).interface(AUDIO).destination(BUS_NAME);
+        connection.send(&call.sender(sender).with_flags(Flags::NO_REPLY_EXPECTED).build(&socket)?).await
+    };
+    Calls::on_socket(&[], call).await.context(method.to_owned())
 }
 
 /// Answers a call by what it came to: whether there is such a method, or what is wrong.

@@ -21,9 +21,6 @@ pub(super) struct Link {
     pub(super) monitor: Option<Qmp>,
 }
 
-/// What we are called where no bus gives names.
-const OUR_NAME: &str = ":1.1";
-
 /// Goes there; waits as long as there is a bus without QEMU on it.
 pub(super) async fn reach(address: &QemuAddress) -> anyhow::Result<Link> {
     let bus = match address {
@@ -46,10 +43,7 @@ pub(super) async fn reach(address: &QemuAddress) -> anyhow::Result<Link> {
 }
 
 async fn over(socket: UnixStream) -> anyhow::Result<Connection> {
-    let connection = Builder::unix_stream(socket).p2p().build().await.context("speaking D-Bus with QEMU")?;
-    // QEMU 7.2 looks up who listens to sound by the sender of the call, and breaks down without one.
-    connection.set_unique_name(OUR_NAME)?;
-    Ok(connection)
+    Builder::unix_stream(socket).p2p().build().await.context("speaking D-Bus with QEMU")
 }
 
 /// Waits until QEMU's name has an owner on the bus.

@@ -62,21 +62,34 @@ impl Calls {
             }
         };
         let mut calls = Self::of(stream);
-        while !registered {
+        if !registered {
+            calls.during(interfaces, register).await.context(context)?;
+        }
+        Ok(calls)
+    }
+
+    /// Waits for the answer to `call`, and answers questions meanwhile, which QEMU may wait for.
+    pub(super) async fn during<T>(
+        &mut self,
+        interfaces: &[&str],
+        call: impl Future<Output = zbus::Result<T>>,
+    ) -> anyhow::Result<T> {
+        let mut call = std::pin::pin!(call);
+        let mut early = VecDeque::new();
+        loop {
             tokio::select! {
-                result = &mut register => {
-                    result.context(context)?;
-                    registered = true;
+                result = &mut call => {
+                    self.early.append(&mut early);
+                    return Ok(result?);
                 }
-                call = calls.next() => {
-                    let call = call?.context("QEMU closed the socket for its calls")?;
-                    if !call.answer_question(interfaces).await? {
-                        calls.early.push_back(call);
+                next = self.next() => {
+                    let next = next?.context("QEMU closed the connection for its calls")?;
+                    if !next.answer_question(interfaces).await? {
+                        early.push_back(next);
                     }
                 }
             }
         }
-        Ok(calls)
     }
 
     /// The calls among these messages.

@@ -11,10 +11,11 @@ use zbus::message::Type;
 use zbus::wire::{ObjectPath, OwnedObjectPath};
 use zbus::{Connection, MatchRule, Message, MessageStream, OwnedVariant};
 
-use super::audio;
+use super::audio::{Microphone, Speaker};
 use super::chardev::Chardev;
-use super::interfaces::{AUDIO, BUS_NAME, CHARDEV};
-use crate::devices::Device;
+use super::clipboard::GuestSide;
+use super::interfaces::{AUDIO, BUS_NAME, CHARDEV, CLIPBOARD};
+use crate::devices::{Device, DeviceKind};
 use crate::source::Peripherals;
 
 /// The object that lists all others.
@@ -24,7 +25,7 @@ const OBJECT_MANAGER: &str = "org.freedesktop.DBus.ObjectManager";
 /// Interfaces of an object, each with its properties.
 type Interfaces = HashMap<String, HashMap<String, OwnedVariant>>;
 
-/// Sound and character devices, each carried by tasks.
+/// Sound, clipboard and character devices, each carried by tasks.
 pub(super) struct Attached {
     connection: Connection,
     peripherals: Peripherals,
@@ -49,6 +50,11 @@ impl Attached {
         let objects: HashMap<OwnedObjectPath, Interfaces> = objects.body().deserialize()?;
         let mut objects: Vec<_> = objects.into_iter().collect();
         objects.sort_by(|(one, _), (two, _)| one.as_str().cmp(two.as_str()));
+        if objects.iter().any(|(_, interfaces)| interfaces.contains_key(CLIPBOARD)) && !has_agent(&objects) {
+            attached.add_clipboard().await.unwrap_or_else(|error| {
+                tracing::warn!(error = format!("{error:#}"), "QEMU's clipboard cannot be had");
+            });
+        }
         for (path, interfaces) in objects {
             attached.add(path.as_str(), &interfaces).await;
         }
@@ -64,9 +70,8 @@ impl Attached {
                     // The session notices that the connection is lost.
                     _ => std::future::pending().await,
                 },
-                Some(ended) = self.tasks.join_next() => match ended {
-                    Ok(Err(error)) => tracing::warn!(error = format!("{error:#}"), "a device of QEMU's fails"),
-                    Ok(Ok(())) | Err(_) => {}
+                Some(ended) = self.tasks.join_next() => if let Ok(Err(error)) = ended {
+                    tracing::warn!(error = format!("{error:#}"), "a device of QEMU's fails");
                 },
             }
         }
@@ -103,13 +108,9 @@ impl Attached {
     /// One that cannot be attached does not keep the others away.
     async fn add(&mut self, path: &str, interfaces: &Interfaces) {
         if interfaces.contains_key(AUDIO) {
-            match audio::register(&self.connection, path, &self.peripherals.sound).await {
-                Ok((speaker, microphone)) => {
-                    self.tasks.spawn_local(speaker.run());
-                    self.tasks.spawn_local(microphone.run());
-                }
-                Err(error) => tracing::warn!(path, error = format!("{error:#}"), "QEMU's sound cannot be had"),
-            }
+            self.add_sound(path).await.unwrap_or_else(|error| {
+                tracing::warn!(path, error = format!("{error:#}"), "QEMU's sound cannot be had");
+            });
         }
         if !interfaces.contains_key(CHARDEV) || self.chardevs.contains_key(path) {
             return;
@@ -124,4 +125,27 @@ impl Attached {
             Err(error) => tracing::warn!(path, error = format!("{error:#}"), "a device of QEMU's cannot be had"),
         }
     }
+
+    /// Each direction is carried before the next is asked for: QEMU waits for answers meanwhile.
+    async fn add_sound(&mut self, path: &str) -> anyhow::Result<()> {
+        let speaker = Speaker::register(&self.connection, path, &self.peripherals.sound).await?;
+        self.tasks.spawn_local(speaker.run());
+        let microphone = Microphone::register(&self.connection, path, &self.peripherals.sound).await?;
+        self.tasks.spawn_local(microphone.run());
+        tracing::info!("sound");
+        Ok(())
+    }
+
+    async fn add_clipboard(&mut self) -> anyhow::Result<()> {
+        let clipboard = GuestSide::register(&self.connection, &self.peripherals.clipboard).await?;
+        self.tasks.spawn_local(clipboard.run());
+        tracing::info!("clipboard");
+        Ok(())
+    }
+}
+
+/// Whether the guest's own agent is among these devices: it has the clipboard, then.
+fn has_agent(objects: &[(OwnedObjectPath, Interfaces)]) -> bool {
+    let names = objects.iter().filter_map(|(_, interfaces)| interfaces.get(CHARDEV)?.get("Name"));
+    names.filter_map(|name| <&str>::try_from(&**name).ok()).any(|name| DeviceKind::of(name) == Some(DeviceKind::Agent))
 }

@@ -8,6 +8,8 @@ use zbus::wire::Fd;
 pub(super) const BUS_NAME: &str = "org.qemu";
 /// The interface of sound.
 pub(super) const AUDIO: &str = "org.qemu.Display1.Audio";
+/// The interface of the clipboard, of both ends.
+pub(super) const CLIPBOARD: &str = "org.qemu.Display1.Clipboard";
 /// The interface of character devices.
 pub(super) const CHARDEV: &str = "org.qemu.Display1.Chardev";
 
@@ -95,11 +97,21 @@ pub(super) trait Chardev {
     fn fe_opened(&self) -> zbus::Result<bool>;
 }
 
-/// Sound of a `-audiodev dbus`.
-#[zbus::proxy(interface = "org.qemu.Display1.Audio", default_service = "org.qemu")]
-pub(super) trait Audio {
-    /// QEMU calls org.qemu.Display1.AudioOutListener on this socket from now on.
-    fn register_out_listener(&self, listener: Fd<'_>) -> zbus::Result<()>;
-    /// QEMU calls org.qemu.Display1.AudioInListener on this socket from now on.
-    fn register_in_listener(&self, listener: Fd<'_>) -> zbus::Result<()>;
+/// The clipboard; our end has the same interface at the same path.
+#[zbus::proxy(
+    interface = "org.qemu.Display1.Clipboard",
+    default_service = "org.qemu",
+    default_path = "/org/qemu/Display1/Clipboard"
+)]
+pub(super) trait Clipboard {
+    /// QEMU calls our end from now on.
+    fn register(&self) -> zbus::Result<()>;
+    /// A viewer has content for the selection of this number.
+    #[zbus(no_reply)]
+    fn grab(&self, selection: u32, serial: u32, mimes: &[&str]) -> zbus::Result<()>;
+    /// It has none any more.
+    #[zbus(no_reply)]
+    fn release(&self, selection: u32) -> zbus::Result<()>;
+    /// What the guest has, as one of these kinds.
+    fn request(&self, selection: u32, mimes: &[&str]) -> zbus::Result<(String, Vec<u8>)>;
 }

@@ -17,6 +17,7 @@ mod audio;
 mod bus;
 mod calls;
 mod chardev;
+mod clipboard;
 mod devices;
 mod display;
 #[cfg(test)]

@@ -114,10 +114,10 @@ impl Session {
             .await?;
         let lights = keyboard.modifiers().await?;
         let host = Arc::clone(&screens.host);
-        host.leds(leds(lights));
-        host.mouse(first.mouse.is_absolute());
         let keyboard = Keyboard::new(keyboard, lights);
         let attached = Attached::find(&connection, host.peripherals()).await?;
+        host.leds(leds(lights));
+        host.mouse(first.mouse.is_absolute());
         Ok(Self { connection, host, consoles, keyboard, focus: 0, settled: None, changes, attached, tasks })
     }
 

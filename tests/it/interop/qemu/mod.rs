@@ -3,6 +3,7 @@
 //! The guest keeps a log of what its keyboard and mice say, which is read out of its memory; what
 //! it shows is compared with QEMU's own `screendump`.
 
+mod clipboard;
 mod guest;
 mod restart;
 mod usb;
