@@ -165,32 +165,44 @@ fn line_key(row: &[u8]) -> u64 {
     })
 }
 
-/// Lines by their keys: where each stands, if it is the only one of its kind.
+/// Lines by their keys: where each stands, if there are few of its kind.
 struct Lines {
-    /// Keys and numbers of lines, from 1, or [`Lines::MANY`]; 0 is free. A power of two of places,
-    /// half of them free.
+    /// Keys and numbers of their last lines, from 1, or [`Lines::MANY`]; 0 is free. A power of two
+    /// of places, half of them free.
     places: Vec<(u32, u32)>,
+    /// For each line, the one of its kind before it; 0 for none.
+    earlier: Vec<u32>,
 }
 
 impl Lines {
     /// Stands for lines that are all the same: blank ones, mostly. They say nothing.
     const MANY: u32 = u32::MAX;
+    /// The most lines of a kind: text that repeats itself has a few of each.
+    const FEW: usize = 8;
 
     fn new(keys: &[u64]) -> Self {
-        let mut lines = Self { places: vec![(0, 0); (keys.len() * 2).next_power_of_two()] };
+        let places = vec![(0, 0); (keys.len() * 2).next_power_of_two()];
+        let mut lines = Self { places, earlier: Vec::with_capacity(keys.len()) };
         for (key, n) in keys.iter().zip(1..) {
             let key = Self::short(*key);
             let place = lines.place(key);
-            let line = if lines.places[place].1 == 0 { n } else { Self::MANY };
-            lines.places[place] = (key, line);
+            let before = lines.places[place].1;
+            let few = before != Self::MANY && lines.of_a_kind(before).count() < Self::FEW;
+            lines.places[place] = (key, if few { n } else { Self::MANY });
+            lines.earlier.push(if few { before } else { 0 });
         }
         lines
     }
 
-    /// The number of the only line with this key, from 0.
-    fn find(&self, key: u64) -> Option<u32> {
+    /// The number of the line with this key that is nearest to `to`, from 0.
+    fn find(&self, key: u64, to: u32) -> Option<u32> {
         let (_, line) = self.places[self.place(Self::short(key))];
-        if line == Self::MANY { None } else { line.checked_sub(1) }
+        if line == Self::MANY { None } else { self.of_a_kind(line).min_by_key(|from| from.abs_diff(to)) }
+    }
+
+    /// The numbers, from 0, of this line, which is counted from 1, and of those before it.
+    fn of_a_kind(&self, line: u32) -> impl Iterator<Item = u32> {
+        std::iter::successors(line.checked_sub(1), |n| self.earlier[*n as usize].checked_sub(1))
     }
 
     /// Where the key is, or would be.
@@ -209,8 +221,7 @@ impl Lines {
     }
 }
 
-/// The shift, other than none, on which most lines agree that are the only ones of their kind
-/// before.
+/// The shift, other than none, on which most lines agree of which there are few before.
 fn find_shift(axis: Axis, area: Rect, before: Rows<'_>, after: Rows<'_>) -> Option<i32> {
     let (length, first) = match axis {
         Axis::Vertical => (before.size().height, area.y),
@@ -227,7 +238,7 @@ fn find_shift(axis: Axis, area: Rect, before: Rows<'_>, after: Rows<'_>) -> Opti
         for (key, to) in axis.keys(strip, after).into_iter().zip(first..) {
             // Lines that repeat themselves are blank, mostly.
             if last.replace(key) != Some(key)
-                && let Some(from) = old.find(key)
+                && let Some(from) = old.find(key, to)
                 && from != to
             {
                 votes[(to + length - from) as usize] += 1;
