@@ -13,7 +13,8 @@
 #   F1 text screen   F2 320x200   F3 640x480   F4 800x600, each with a pattern of its own
 #   F5 positions (vmmouse)   F6 motion again   Caps Lock turns its light on or off
 #   F7 a tone of 1000 Hz     F8 silence
-# What the serial port says is said back.
+#   F9 offers text to the agent of `-chardev qemu-vdagent` on the second serial port, F10 gives it
+# What the first serial port says is said back.
         .intel_syntax noprefix
         .code16
         .globl _start
@@ -158,8 +159,29 @@ act:
         je      tone
         cmp     al, 0x42
         je      silence
+        cmp     al, 0x43
+        je      offer
+        cmp     al, 0x44
+        je      give
         cmp     al, 0x3a
         je      caps
+        ret
+offer:
+        mov     si, offset offered
+        mov     cx, offset (offered_end - offered)
+        jmp     tell
+give:
+        mov     si, offset given
+        mov     cx, offset (given_end - given)
+tell:                                   # CX bytes from SI to the agent
+        mov     dx, 0x2fd
+1:      in      al, dx
+        test    al, 0x20
+        jz      1b
+        lodsb
+        mov     dx, 0x2f8
+        out     dx, al
+        loop    tell
         ret
 tone:
         mov     al, 0xb6
@@ -367,6 +389,14 @@ serial: .word   0x3fb                                   # 115200 baud, 8 bits
         .word   0x3f9
         .byte   1
 serial_end:
+# Each message: a chunk (port 1, size), its head (protocol 1, type, 0, 0, size), its body.
+offered:
+        .long   1, 28, 1, 6, 0, 0, 8, 0, 0x20060        # by demand, for selections, with serials
+        .long   1, 32, 1, 7, 0, 0, 12, 0, 1, 1          # the clipboard, serial 1, text
+offered_end:
+given:  .long   1, 20 + 8 + 15, 1, 4, 0, 0, 8 + 15, 0, 1
+        .ascii  "From-the-guest."
+given_end:
 hello:  .asciz  "Hello from the guest. "
 absolute: .byte 0
 lights: .byte   0

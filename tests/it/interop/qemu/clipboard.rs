@@ -88,3 +88,18 @@ fn what_a_viewer_copies_is_qemus() {
         assert_eq!(vnc.copied(), text);
     }
 }
+
+/// The guest's agent has text, and gives it when it is asked.
+#[test]
+fn what_the_guest_copies_is_the_viewers() {
+    needs!("what_the_guest_copies_is_the_viewers": "gi", "qemu-system-x86_64", "as", "ld");
+    let agent = ["-chardev", "qemu-vdagent,id=agent,clipboard=on", "-serial", "null", "-serial", "chardev:agent"];
+    let (sumac, _monitor) = start(&[], "std", &agent);
+    let mut client = Client::connect(&sumac.tcp_uri());
+    client.event("\"agent\", \"connected\": true");
+    client.does("key press 0x43");
+    client.event("\"clipboard-grab\"");
+    client.does("paste");
+    client.does("key press 0x44");
+    client.event("\"clipboard\", \"text\": \"From-the-guest.\"");
+}
