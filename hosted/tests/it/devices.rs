@@ -149,3 +149,32 @@ fn hostile_sound_closes_its_channel() {
     record.closes();
     until("a log line", || sumac.err().contains("DATA out of place"));
 }
+
+/// A reader of QEMU's, which answers for a guest that has no driver for it.
+#[test]
+fn qemus_smart_card_reader_answers_a_viewer() {
+    if std::process::Command::new("qemu-system-x86_64").arg("--version").output().is_err() {
+        println!("SKIPPED: qemu-system-x86_64 is not here");
+        return;
+    }
+    let sumac = ["qemu", "--port", "0", "--vv", "none", "--disable-ticketing", "--", "qemu-system-x86_64"];
+    let machine = ["-machine", "pc", "-accel", "tcg", "-m", "32", "-nodefaults", "-vga", "std", "-device", "qemu-xhci"];
+    let chardev = ["-chardev", "dbus,id=card,name=org.qemu.smartcard"];
+    let reader = ["-device", "usb-ccid", "-device", "ccid-card-passthru,chardev=card"];
+    let sumac = Sumac::start(&[&sumac[..], &machine, &chardev, &reader].concat());
+    let Some(mut viewer) = Viewer::connect(&sumac) else { return skipped() };
+    // CHANNELS_LIST: a count, then types and ids.
+    while !viewer.main.until(104)[4..].chunks(2).any(|channel| channel == [SMARTCARD, 0]) {}
+    let mut card = viewer.open(&sumac, SMARTCARD);
+    let say = |kind: u32, reader: u32, data: &[u8]| {
+        [words(&[kind, reader, u32::try_from(data.len()).unwrap()]), data.to_vec()].concat()
+    };
+    // READER_ADD, ATR, CARD_REMOVE, READER_REMOVE: all but the ATR are answered with VSC_SUCCESS.
+    card.say(DATA, &say(3, u32::MAX, b"reader")).unwrap();
+    assert_eq!(card.until(DATA), say(2, 0, &[0; 4]));
+    card.say(DATA, &say(5, 0, &[0x3b, 0x00])).unwrap();
+    card.say(DATA, &say(6, 0, &[])).unwrap();
+    assert_eq!(card.until(DATA), say(2, 0, &[0; 4]));
+    card.say(DATA, &say(4, 0, &[])).unwrap();
+    assert_eq!(card.until(DATA), say(2, 0, &[0; 4]));
+}
