@@ -9,6 +9,8 @@ use super::content::Content;
 
 /// An image has at most this share of the client's cache: one must not drive all others out.
 const SHARE: u64 = 4;
+/// Larger images are not kept: what comes back is windows and pictures in them, not whole screens.
+const MAX_PIXELS: u64 = 1 << 18;
 
 /// Ids by content. Which of them the client still keeps is the protocol machine's account, by which
 /// it also tells the client what to forget.
@@ -25,7 +27,7 @@ impl PixmapCache {
 
     /// Whether the client is to keep an image of so many pixels.
     pub(super) fn admits(machine: &DisplayServer, pixels: u64) -> bool {
-        pixels <= machine.cache_pixels() / SHARE
+        pixels <= MAX_PIXELS.min(machine.cache_pixels() / SHARE)
     }
 
     /// The client was told to keep it.

@@ -4,6 +4,7 @@ mod cache;
 mod choice;
 mod content;
 mod encode;
+mod encoded;
 mod glz;
 mod lossy;
 mod message;
@@ -31,7 +32,7 @@ use crate::source::Rect;
 use cache::PixmapCache;
 use choice::{Choice, Kind};
 use content::Content;
-use encode::{Body, Encoded};
+use encoded::{Body, Encoded, from_cache};
 use glz::{Glz, GlzDictionaries};
 use lossy::Lossy;
 
@@ -217,7 +218,7 @@ impl Painter {
         let said = match kept {
             Some(id) => {
                 self.lossy.exact(rect);
-                say(line, &message::draw_copy(encode::from_cache(id, rect), rect), &[])?
+                say(line, &message::draw_copy(from_cache(id, rect), rect), &[])?
             }
             None => match self.encode(kind, content, frame, rect) {
                 Some(encoded) => self.send_image(line, encoded, content, rect)?,
