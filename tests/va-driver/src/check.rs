@@ -62,7 +62,7 @@ fn same<T: PartialEq + std::fmt::Debug>(what: &str, got: T, wanted: T) -> Result
 pub fn picture(known: &mut Known, told: &Told) -> Result<Verdict, String> {
     let Some(pic) = &told.pic else { return Err("no picture parameters".into()) };
     let [slice] = &told.slices[..] else { return Err(format!("{} slices", told.slices.len())) };
-    let idr = crate::entry::pic_fields(pic) & 1 == 1;
+    let idr = crate::sys::h264_pic_fields(pic) & 1 == 1;
     let packed = |kind| told.packed.iter().find(|(k, ..)| *k == kind);
     if idr {
         let Some(seq) = &told.seq else { return Err("an IDR without sequence parameters".into()) };
@@ -77,8 +77,8 @@ pub fn picture(known: &mut Known, told: &Told) -> Result<Verdict, String> {
     let (_, bits, bytes) = packed(va::VAEncPackedHeaderSlice).ok_or("no packed slice header")?;
     let header = headers::slice(bytes, *bits, sps, pps)?;
     same("pic_init_qp", i32::from(pic.pic_init_qp), pps.qp)?;
-    same("entropy_coding_mode_flag", crate::entry::pic_fields(pic) >> 3 & 1, pps.cabac)?;
-    same("deblocking_filter_control_present_flag", crate::entry::pic_fields(pic) >> 9 & 1, pps.deblocking_control)?;
+    same("entropy_coding_mode_flag", crate::sys::h264_pic_fields(pic) >> 3 & 1, pps.cabac)?;
+    same("deblocking_filter_control_present_flag", crate::sys::h264_pic_fields(pic) >> 9 & 1, pps.deblocking_control)?;
     slice_against(known, pic, slice, &header, idr)?;
     let (columns, rows) = sps.macroblocks;
     same("num_macroblocks", slice.num_macroblocks, columns * rows)?;
@@ -122,7 +122,7 @@ pub fn write_headers(known: &Known, told: &mut Told) -> Result<(), String> {
         add(va::VAEncPackedHeaderPicture, stream.pps());
     }
     let header = h264::Slice {
-        idr: crate::entry::pic_fields(pic) & 1 == 1,
+        idr: crate::sys::h264_pic_fields(pic) & 1 == 1,
         frame_num: pic.frame_num.into(),
         idr_pic_id: slice.idr_pic_id,
         qp_delta: slice.slice_qp_delta,
@@ -138,7 +138,7 @@ fn sequence(known: &Known, seq: &va::VAEncSequenceParameterBufferH264) -> Result
     same("picture_height_in_mbs", u32::from(seq.picture_height_in_mbs) * 16, height)?;
     same("ip_period", seq.ip_period, 1)?;
     same("max_num_ref_frames", seq.max_num_ref_frames, 1)?;
-    let fields = crate::entry::seq_fields(seq);
+    let fields = crate::sys::h264_seq_fields(seq);
     same("chroma_format_idc", fields & 3, 1)?;
     same("frame_mbs_only_flag", fields >> 2 & 1, 1)
 }
@@ -151,7 +151,7 @@ fn sequence_header(known: &Known, seq: &va::VAEncSequenceParameterBufferH264) ->
         same("constraint_set0_flag and constraint_set1_flag", sps.constraints >> 6, 3)?;
     }
     same("level_idc", sps.level, seq.level_idc.into())?;
-    let fields = crate::entry::seq_fields(seq);
+    let fields = crate::sys::h264_seq_fields(seq);
     same("log2_max_frame_num_minus4", sps.frame_num_bits_minus4, fields >> 6 & 15)?;
     same("pic_order_cnt_type", sps.order_type, fields >> 10 & 3)?;
     same("max_num_ref_frames", sps.references, seq.max_num_ref_frames)?;
@@ -174,7 +174,7 @@ fn slice_against(
     idr: bool,
 ) -> Result<(), String> {
     same("IDR in the header", header.idr, idr)?;
-    same("reference in the header", header.reference, crate::entry::pic_fields(pic) >> 1 & 3 != 0)?;
+    same("reference in the header", header.reference, crate::sys::h264_pic_fields(pic) >> 1 & 3 != 0)?;
     same("slice_type", u32::from(slice.slice_type), header.kind)?;
     same("frame_num", u32::from(pic.frame_num), header.frame_num)?;
     same("slice_qp_delta", i32::from(slice.slice_qp_delta), header.qp_delta)?;
@@ -206,7 +206,14 @@ mod tests {
     use h264::{Slice, Stream};
 
     use super::*;
-    use crate::entry::{set_pic_fields, set_seq_fields};
+
+    fn set_pic_fields(pic: &mut va::VAEncPictureParameterBufferH264, value: u32) {
+        pic.pic_fields.value = value;
+    }
+
+    fn set_seq_fields(seq: &mut va::VAEncSequenceParameterBufferH264, value: u32) {
+        seq.seq_fields.value = value;
+    }
 
     const STREAM: Stream = Stream { high: false, level: 20, width: 160, height: 94, qp: 26 };
 

@@ -11,25 +11,12 @@ use crate::{
     check::{self, Known, Told},
     coder, hevc, jpeg,
     picture::{Nv12, Space},
-    rate, vpx,
+    rate,
+    switches::Switches,
+    vpx,
 };
 
 pub(crate) type Status = u32;
-
-/// `SUMAC_VA`.
-#[derive(Default)]
-pub(crate) struct Switches {
-    pub(crate) no_lp: bool,
-    pub(crate) no_vpp: bool,
-    pub(crate) no_packed: bool,
-    /// The rate controls that it has, where they are fewer.
-    pub(crate) rates: Option<u32>,
-    pub(crate) no_sync_buffer: bool,
-    slow: bool,
-    null: bool,
-    fail: Option<u64>,
-    lost: Option<u64>,
-}
 
 pub(crate) struct Driver {
     pub(crate) switches: Switches,
@@ -108,30 +95,6 @@ pub(crate) enum Buffer {
     FrameRate(va::VAEncMiscParameterFrameRate),
     Hrd(va::VAEncMiscParameterHRD),
     Coded { most: usize, segment: Box<va::VACodedBufferSegment>, bytes: Vec<u8> },
-}
-
-impl Switches {
-    fn from_environment() -> Self {
-        let mut new = Self::default();
-        for word in std::env::var("SUMAC_VA").unwrap_or_default().split(',') {
-            match word.split_once('=').unwrap_or((word, "")) {
-                ("no-lp", _) => new.no_lp = true,
-                ("no-vpp", _) => new.no_vpp = true,
-                ("no-packed", _) => new.no_packed = true,
-                ("cqp", _) => new.rates = Some(va::VA_RC_CQP),
-                ("cbr", _) => new.rates = Some(va::VA_RC_CBR),
-                ("vbr", _) => new.rates = Some(va::VA_RC_VBR),
-                ("qvbr", _) => new.rates = Some(va::VA_RC_QVBR),
-                ("no-sync-buffer", _) => new.no_sync_buffer = true,
-                ("slow", _) => new.slow = true,
-                ("null", _) => new.null = true,
-                ("fail", number) => new.fail = number.parse().ok(),
-                ("lost", number) => new.lost = number.parse().ok(),
-                _ => {}
-            }
-        }
-        new
-    }
 }
 
 impl Driver {
@@ -360,7 +323,7 @@ impl Driver {
         let coded = coded.or(told_vpx.vp8_picture.map(|pic| pic.coded_buf));
         let coded = coded.or(told_vpx.vp9_picture.map(|pic| pic.coded_buf));
         if let Some(Buffer::Coded { segment, bytes, .. }) = coded.and_then(|coded| self.buffers.get_mut(&coded)) {
-            let idr = told.pic.is_some_and(|pic| crate::entry::pic_fields(&pic) & 1 == 1);
+            let idr = told.pic.is_some_and(|pic| crate::sys::h264_pic_fields(&pic) & 1 == 1);
             bytes.clear();
             bytes.extend([0, 0, 0, 1, if idr { 0x65 } else { 0x41 }]);
             bytes.resize(20_000, 0x11);

@@ -61,7 +61,7 @@ fn same<T: PartialEq + std::fmt::Debug>(what: &str, got: T, wanted: T) -> Read<(
 pub fn picture(known: &mut Known, told: &Told, packed: &[(u32, usize, Vec<u8>)]) -> Read<Verdict> {
     let Some(pic) = &told.pic else { return Err("no picture parameters".into()) };
     let [slice] = &told.slices[..] else { return Err(format!("{} slices", told.slices.len())) };
-    let fields = crate::entry::hevc_pic_fields(pic);
+    let fields = crate::sys::hevc_pic_fields(pic);
     let idr = fields & 1 == 1;
     let wanted: &[u32] = if idr { &[32, 33, 34, 19] } else { &[1] };
     let found: Vec<u32> =
@@ -88,7 +88,7 @@ pub fn picture(known: &mut Known, told: &Told, packed: &[(u32, usize, Vec<u8>)])
     let blocks = known.size.0.div_ceil(16) * known.size.1.div_ceil(16);
     same("num_ctu_in_slice", slice.num_ctu_in_slice, blocks)?;
     same("slice_segment_address", slice.slice_segment_address, 0)?;
-    same("last_slice_of_pic_flag", crate::entry::hevc_slice_fields(slice) & 1, 1)?;
+    same("last_slice_of_pic_flag", crate::sys::hevc_slice_fields(slice) & 1, 1)?;
     slice_header(known, header, pic, slice, idr)?;
     references(known, pic, slice, idr)?;
     let qp = known.qp + i32::from(slice.slice_qp_delta);
@@ -137,7 +137,7 @@ fn sps(known: &mut Known, bytes: &[u8], seq: &va::VAEncSequenceParameterBufferHE
         same(what, r.ue()?, told.into())?;
     }
     same("coding blocks of the device", (sizes[0].1, sizes[1].1), (1, 0))?;
-    let fields = crate::entry::hevc_seq_fields(seq);
+    let fields = crate::sys::hevc_seq_fields(seq);
     same("scaling_list_enabled_flag", r.u(1)?, 0)?;
     same("amp_enabled_flag", r.u(1)?, fields >> 11 & 1)?;
     same("sample_adaptive_offset_enabled_flag", r.u(1)?, fields >> 12 & 1)?;
@@ -158,7 +158,7 @@ fn sps(known: &mut Known, bytes: &[u8], seq: &va::VAEncSequenceParameterBufferHE
 
 /// Reads a picture parameter set against the picture parameters.
 fn pps(known: &mut Known, bytes: &[u8], pic: &va::VAEncPictureParameterBufferHEVC) -> Read<()> {
-    let fields = crate::entry::hevc_pic_fields(pic);
+    let fields = crate::sys::hevc_pic_fields(pic);
     let (_, mut r) = Reader::unit(bytes)?;
     r.u(8)?;
     same("parameter set ids", (r.ue()?, r.ue()?), (0, 0))?;
@@ -238,7 +238,18 @@ mod tests {
     use sumac_backends::bitstream::hevc::{Bits, Slice, Stream, Tools};
 
     use super::*;
-    use crate::entry::{set_hevc_pic_fields, set_hevc_seq_fields};
+
+    fn set_hevc_pic_fields(pic: &mut va::VAEncPictureParameterBufferHEVC, value: u32) {
+        pic.pic_fields.value = value;
+    }
+
+    fn set_hevc_seq_fields(seq: &mut va::VAEncSequenceParameterBufferHEVC, value: u32) {
+        seq.seq_fields.value = value;
+    }
+
+    fn set_hevc_slice_fields(slice: &mut va::VAEncSliceParameterBufferHEVC, value: u32) {
+        slice.slice_fields.value = value;
+    }
 
     const TOOLS: Tools = Tools {
         tree: 4,
@@ -282,7 +293,7 @@ mod tests {
             slice_qp_delta: 2,
             ..Default::default()
         };
-        crate::entry::set_hevc_slice_fields(&mut slice, 1);
+        set_hevc_slice_fields(&mut slice, 1);
         let before = name(7, 0, va::VA_PICTURE_HEVC_RPS_ST_CURR_BEFORE);
         (pic.reference_frames[0], slice.ref_pic_list0[0]) = (before, before);
         let mut seq = va::VAEncSequenceParameterBufferHEVC {

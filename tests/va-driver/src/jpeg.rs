@@ -75,7 +75,7 @@ fn check(
 ) -> Result<(), String> {
     let round = |side: u16| u32::from(side).next_multiple_of(16);
     same("the context's size", size, (round(pic.picture_width), round(pic.picture_height)))?;
-    same("baseline, Huffman, interleaved", crate::entry::jpeg_flags(pic), 1 << 3 | 1 << 4)?;
+    same("baseline, Huffman, interleaved", crate::sys::jpeg_flags(pic), 1 << 3 | 1 << 4)?;
     same("components", (pic.num_components, scan.num_components), (3, 3))?;
     same("num_scan", pic.num_scan, 1)?;
     same("sample_bit_depth", pic.sample_bit_depth, 8)?;
@@ -236,6 +236,10 @@ mod tests {
 
     use super::*;
 
+    fn set_jpeg_flags(pic: &mut va::VAEncPictureParameterBufferJPEG, value: u32) {
+        pic.pic_flags.value = value;
+    }
+
     fn told() -> Told {
         let mut pic = va::VAEncPictureParameterBufferJPEG {
             picture_width: 40,
@@ -249,7 +253,7 @@ mod tests {
             quality: 80,
             ..Default::default()
         };
-        crate::entry::set_jpeg_flags(&mut pic, 1 << 3 | 1 << 4);
+        set_jpeg_flags(&mut pic, 1 << 3 | 1 << 4);
         let [lum_quantiser_matrix, chroma_quantiser_matrix] = jpeg::QUANTISERS;
         let quantisers =
             va::VAQMatrixBufferJPEG { lum_quantiser_matrix, chroma_quantiser_matrix, ..Default::default() };
@@ -291,7 +295,7 @@ mod tests {
         found("quality 0", |t| t.pic.as_mut().unwrap().quality = 0);
         found("context's size", |t| t.pic.as_mut().unwrap().picture_width = 33 - 16);
         found("frame", |t| t.pic.as_mut().unwrap().picture_width = 41);
-        found("Huffman, interleaved", |t| crate::entry::set_jpeg_flags(t.pic.as_mut().unwrap(), 1 << 3));
+        found("Huffman, interleaved", |t| set_jpeg_flags(t.pic.as_mut().unwrap(), 1 << 3));
         found("components", |t| t.scan.as_mut().unwrap().num_components = 1);
         found("scan", |t| t.scan.as_mut().unwrap().components[1].ac_table_selector = 0);
         found("AC table", |t| t.huffman.as_mut().unwrap().huffman_table[1].ac_values[5] ^= 1);

@@ -54,4 +54,7 @@ pub mod hevc;
 pub mod jpeg;
 mod picture;
 pub mod rate;
+mod switches;
+#[allow(unsafe_code, reason = "unions")]
+mod sys;
 pub mod vpx;
