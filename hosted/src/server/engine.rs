@@ -16,7 +16,7 @@ use crate::config::Config;
 use crate::connection::millis;
 use crate::devices::DeviceHub;
 use crate::sound::{PlaybackHub, RecordHub};
-use crate::source::{Host, InputEvent, Peripherals, Size, ToSource};
+use crate::source::{Host, InputEvent, Monitor, Peripherals, ToSource};
 use crate::viewer::{ChannelName, Encoders, Session};
 
 /// Sessions at once; each is a viewer with about four connections.
@@ -209,10 +209,10 @@ impl Engine {
         self.source.tell(ToSource::Input(event));
     }
 
-    /// Asks the source for another size of a display, if there is one of this number.
-    pub(crate) fn resize(&self, display: u8, size: Size) {
+    /// Asks the source for a display like this monitor, if there is one of this number.
+    pub(crate) fn resize(&self, display: u8, monitor: Monitor) {
         if self.displays.get(display).is_some() {
-            self.source.tell(ToSource::Resize { display, size });
+            self.source.tell(ToSource::Resize { display, monitor });
         }
     }
 

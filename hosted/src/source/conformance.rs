@@ -8,7 +8,8 @@ use std::time::Duration;
 use sumac_backends::{Dmabuf, Frame, Layout};
 
 use super::{
-    Button, Cookie, CursorShape, Host, Identity, InputEvent, Leds, Peripherals, Rect, Size, Source, Stage, ToSource,
+    Button, Cookie, CursorShape, Host, Identity, InputEvent, Leds, Monitor, Peripherals, Rect, Size, Source, Stage,
+    ToSource,
 };
 
 /// Longer than this is taken for "never"; a machine may be slow.
@@ -260,8 +261,15 @@ fn message(random: &mut dyn FnMut(u32) -> u32) -> ToSource {
         87..=90 => InputEvent::Wheel(random(7) as i32 - 3),
         91 => InputEvent::Wheel(extreme(random)),
         92..=93 => InputEvent::Leds(Leds { scroll: random(2) == 0, num: random(2) == 0, caps: random(2) == 0 }),
-        94..=95 => return ToSource::Resize { display: 0, size: Size { width: random(1000), height: random(700) } },
-        96 => return ToSource::Resize { display: 0, size: Size { width: random(2), height: random(2) } },
+        94..=95 => {
+            return ToSource::Resize {
+                display: 0,
+                monitor: Monitor::of(Size { width: random(1000), height: random(700) }),
+            };
+        }
+        96 => {
+            return ToSource::Resize { display: 0, monitor: Monitor::of(Size { width: random(2), height: random(2) }) };
+        }
         97 => return ToSource::Viewers(1 + random(3) as usize),
         _ => return ToSource::Freeze(random(2) == 0),
     })

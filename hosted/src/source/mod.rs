@@ -134,13 +134,13 @@ pub type Inbox = Receiver<ToSource>;
 pub enum ToSource {
     /// A viewer's input.
     Input(InputEvent),
-    /// A viewer would like a display to have this size; the source may ignore it or answer with a
-    /// picture of any size.
+    /// A viewer would like a display to be like this monitor; the source may ignore it or answer
+    /// with a picture of any size.
     Resize {
         /// Which display.
         display: u8,
-        /// In pixels.
-        size: Size,
+        /// The viewer's window or screen.
+        monitor: Monitor,
     },
     /// The number of display channels that viewers look at, of all displays, changed to this.
     Viewers(usize),
@@ -148,6 +148,24 @@ pub enum ToSource {
     Freeze(bool),
     /// End.
     Quit,
+}
+
+/// What a viewer shows a display on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Monitor {
+    /// In pixels.
+    pub size: Size,
+    /// Column and row of its top left corner among all of the viewer's monitors; 0 where not known.
+    pub place: (i32, i32),
+    /// Width and height in millimetres; 0 where not known.
+    pub millimetres: (u16, u16),
+}
+
+impl Monitor {
+    /// One of this size of which nothing else is known.
+    pub fn of(size: Size) -> Self {
+        Self { size, place: (0, 0), millimetres: (0, 0) }
+    }
 }
 
 /// Protocol-free input, already merged from all viewers.

@@ -61,8 +61,8 @@ impl Main {
     }
 
     fn on_agent_data(&mut self, line: &mut Line<MainServer>, chunk: &[u8]) -> Result<(), Close> {
-        let sizes = self.agent.on_chunk(guest(&self.engine), chunk)?;
-        sizes.iter().for_each(|&(display, size)| self.engine.resize(display, size));
+        let monitors = self.agent.on_chunk(guest(&self.engine), chunk)?;
+        monitors.iter().for_each(|&(display, monitor)| self.engine.resize(display, monitor));
         self.send_agent(line)
     }
 

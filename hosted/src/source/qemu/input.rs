@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use tokio::sync::mpsc::Receiver;
 
-use crate::source::{InputEvent, Size, ToSource};
+use crate::source::{InputEvent, Monitor, ToSource};
 
 /// Messages that are taken at once.
 const BATCH: usize = 256;
@@ -13,8 +13,8 @@ const BATCH: usize = 256;
 /// The server's messages.
 pub(super) struct Messages {
     pub(super) channel: Receiver<ToSource>,
-    /// The sizes that viewers asked for last, by display, for a QEMU that comes later.
-    pub(super) wishes: BTreeMap<u8, Size>,
+    /// The monitors that viewers asked for last, by display, for a QEMU that comes later.
+    pub(super) wishes: BTreeMap<u8, Monitor>,
 }
 
 impl Messages {
@@ -23,8 +23,8 @@ impl Messages {
         let mut waiting = Vec::new();
         let mut next = self.channel.recv().await;
         while let Some(message) = next.filter(|message| *message != ToSource::Quit) {
-            if let ToSource::Resize { display, size } = message {
-                self.wishes.insert(display, size);
+            if let ToSource::Resize { display, monitor } = message {
+                self.wishes.insert(display, monitor);
             }
             join(&mut waiting, message);
             if waiting.len() == BATCH {
@@ -40,7 +40,7 @@ impl Messages {
         (!waiting.is_empty()).then_some(waiting)
     }
 
-    /// Waits for the end. What else is said now is said to nobody; sizes are kept.
+    /// Waits for the end. What else is said now is said to nobody; monitors are kept.
     pub(super) async fn quit(&mut self) {
         while self.next().await.is_some() {}
     }
@@ -93,7 +93,7 @@ mod tests {
         let by = |dx, dy| ToSource::Input(InputEvent::MoveBy { dx, dy });
         let to = |x| ToSource::Input(InputEvent::MoveTo { display: 0, x, y: 0 });
         let button = |down| ToSource::Input(InputEvent::Button { button: Button::Left, down });
-        let resize = |display, width| ToSource::Resize { display, size: Size { width, height: 9 } };
+        let resize = |display, width| ToSource::Resize { display, monitor: Monitor::of(Size { width, height: 9 }) };
         assert_eq!(joined(&[by(1, 2), by(3, -4), by(i32::MAX, 0)]), [by(i32::MAX, -2)]);
         assert_eq!(joined(&[to(1), to(2), button(true), to(3), to(4)]), [to(2), button(true), to(4)]);
         assert_eq!(joined(&[resize(0, 1), resize(0, 2), resize(1, 3)]), [resize(0, 2), resize(1, 3)]);

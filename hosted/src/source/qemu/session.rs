@@ -22,7 +22,7 @@ use super::interfaces::{BUS_NAME, ConsoleProxy, KeyboardProxy, MouseProxy, VmPro
 use super::keyboard::{Keyboard, leds};
 use super::listener::Listener;
 use super::mouse::Mouse;
-use crate::source::{Host, Identity, InputEvent, Size, SourceStats, ToSource};
+use crate::source::{Host, Identity, InputEvent, Monitor, Size, SourceStats, ToSource};
 
 /// How long a size that a console tells must stand before it counts by itself: the picture of a
 /// newer one may have come already.
@@ -123,8 +123,8 @@ impl Session {
 
     /// Carries pictures one way and input the other until either side ends.
     pub(super) async fn run(mut self, inbox: &mut Messages) -> anyhow::Result<End> {
-        for (&display, &size) in &inbox.wishes {
-            self.hear(ToSource::Resize { display, size }).await?;
+        for (&display, &monitor) in &inbox.wishes {
+            self.hear(ToSource::Resize { display, monitor }).await?;
         }
         loop {
             tokio::select! {
@@ -162,9 +162,10 @@ impl Session {
     async fn hear(&mut self, message: ToSource) -> anyhow::Result<()> {
         match message {
             ToSource::Input(event) => self.input(event).await?,
-            ToSource::Resize { display, size: Size { width, height } } => {
+            ToSource::Resize { display, monitor } => {
+                let Monitor { size: Size { width, height }, place: (x, y), millimetres } = monitor;
                 if let Some(console) = self.consoles.iter().find(|console| console.number == display) {
-                    console.proxy.set_ui_info(0, 0, 0, 0, width, height).await?;
+                    console.proxy.set_ui_info(millimetres.0, millimetres.1, x, y, width, height).await?;
                 }
             }
             // QEMU draws for nobody, too, and stops when its operator says so.

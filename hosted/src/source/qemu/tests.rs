@@ -12,7 +12,7 @@ use zbus::wire::Fd;
 
 use super::fake::FakeQemu;
 use crate::source::recorder::Told;
-use crate::source::{Button, InputEvent, Leds, Rect, Size, ToSource};
+use crate::source::{Button, InputEvent, Leds, Monitor, Rect, Size, ToSource};
 
 const LISTENER: &str = "org.qemu.Display1.Listener";
 const MAP: &str = "org.qemu.Display1.Listener.Unix.Map";
@@ -180,7 +180,8 @@ fn input_goes_to_qemu_in_its_numbers() {
         tell(InputEvent::MoveTo { display: 0, x: 5000, y: 7 });
         tell(InputEvent::MoveBy { dx: -9, dy: 1 });
         tell(InputEvent::Leds(Leds { caps: true, num: true, scroll: false }));
-        qemu.source.send(ToSource::Resize { display: 0, size: Size { width: 300, height: 200 } }).unwrap();
+        let monitor = Monitor { size: Size { width: 300, height: 200 }, place: (-5, 6), millimetres: (70, 80) };
+        qemu.source.send(ToSource::Resize { display: 0, monitor }).unwrap();
         let number =
             async |qemu: &mut FakeQemu, member| -> u32 { qemu.hears(member).await.body().deserialize().unwrap() };
         assert_eq!(number(&mut qemu, "Press").await, 0x9d);
@@ -195,7 +196,7 @@ fn input_goes_to_qemu_in_its_numbers() {
         // Num Lock is on already.
         assert_eq!([number(&mut qemu, "Press").await, number(&mut qemu, "Release").await], [0x3a, 0x3a]);
         let info: (u16, u16, i32, i32, u32, u32) = qemu.hears("SetUIInfo").await.body().deserialize().unwrap();
-        assert_eq!(info, (0, 0, 0, 0, 300, 200));
+        assert_eq!(info, (70, 80, -5, 6, 300, 200));
 
         qemu.changes("org.qemu.Display1.Mouse", "IsAbsolute", Variant::from(false)).await;
         qemu.tells(|told| matches!(told, Told::Mouse(false)).then_some(()));

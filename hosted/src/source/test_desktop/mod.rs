@@ -20,7 +20,7 @@ use self::desktop::{Desktop, Moment};
 use super::pool::FramePool;
 use super::schedule::Schedule;
 use super::screen::Screen;
-use super::{Host, Inbox, Leds, Rect, Size, Source, SourceStats, ToSource};
+use super::{Host, Inbox, Leds, Monitor, Rect, Size, Source, SourceStats, ToSource};
 use crate::config::DmabufMemory;
 
 mod area;
@@ -153,7 +153,7 @@ impl Show {
     fn take(&mut self, message: ToSource) -> bool {
         match message {
             ToSource::Input(event) => self.desktop.input(&event),
-            ToSource::Resize { size, .. } => {
+            ToSource::Resize { monitor: Monitor { size, .. }, .. } => {
                 let size = clamped(size);
                 if size != self.desktop.size() {
                     self.desktop.resize(size);
@@ -271,8 +271,9 @@ mod tests {
 
     #[test]
     fn sizes_are_clamped_and_a_new_size_is_all_damage() {
-        let wish =
-            |width, height| vec![ToSource::Viewers(1), ToSource::Resize { display: 0, size: Size { width, height } }];
+        let wish = |width, height| {
+            vec![ToSource::Viewers(1), ToSource::Resize { display: 0, monitor: Monitor::of(Size { width, height }) }]
+        };
         for (wished, (width, height)) in [(wish(0, 0), (320, 200)), (wish(801, 403), (801, 403))] {
             let told = told(wished);
             let Some(Told::Publish(frame, damage)) = told.last() else { panic!("no picture at the end") };

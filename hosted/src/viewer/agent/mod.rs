@@ -9,13 +9,13 @@ use std::rc::Rc;
 use bytes::Bytes;
 use sumac_core::channel::PeerError;
 use sumac_core::limits::AGENT_TOKENS;
-use sumac_core::proto::agent::MonitorsConfig;
+use sumac_core::proto::agent::{MonitorsConfig, MonitorsFlags};
 use tokio::sync::Notify;
 
 use self::relayed::Relayed;
 use self::stand_in::StandIn;
 use crate::agent::{Board, Relay};
-use crate::source::Size;
+use crate::source::{Monitor, Size};
 
 /// Tokens are handed back this many at a time.
 const TOKENS_AT_ONCE: u32 = AGENT_TOKENS / 2;
@@ -81,9 +81,9 @@ impl Agent {
         }
     }
 
-    /// Takes a chunk of the client's; answers the sizes that it would like displays to have, by
+    /// Takes a chunk of the client's; answers the monitors that it would like displays to be, by
     /// their number.
-    pub(super) fn on_chunk(&mut self, guest: Guest<'_>, chunk: &[u8]) -> Result<Vec<(u8, Size)>, PeerError> {
+    pub(super) fn on_chunk(&mut self, guest: Guest<'_>, chunk: &[u8]) -> Result<Vec<(u8, Monitor)>, PeerError> {
         match &mut self.stream {
             Stream::StandIn(stand_in) => {
                 self.spent += 1;
@@ -125,7 +125,14 @@ impl Stream {
 }
 
 /// A monitor without pixels is one that is switched off.
-fn sizes(config: &MonitorsConfig<'_>) -> Vec<(u8, Size)> {
+fn monitors(config: &MonitorsConfig<'_>) -> Vec<(u8, Monitor)> {
+    let placed = config.flags.contains(MonitorsFlags::USE_POS);
     let on = (0..).zip(config.monitors.iter()).filter(|(_, m)| m.width() != 0 && m.height() != 0);
-    on.map(|(n, m)| (n, Size { width: m.width(), height: m.height() })).collect()
+    on.map(|(number, m)| {
+        let size = Size { width: m.width(), height: m.height() };
+        let place = if placed { (m.x(), m.y()) } else { (0, 0) };
+        let millimetres = config.sizes.and_then(|sizes| sizes.get(usize::from(number)));
+        (number, Monitor { size, place, millimetres: millimetres.map_or((0, 0), |mm| (mm.width(), mm.height())) })
+    })
+    .collect()
 }

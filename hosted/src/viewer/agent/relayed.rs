@@ -10,9 +10,9 @@ use sumac_core::proto::agent::MonitorsConfig;
 use sumac_core::wire::Message;
 use tokio::sync::Notify;
 
-use super::sizes;
+use super::monitors;
 use crate::agent::{Ear, Relay};
-use crate::source::Size;
+use crate::source::Monitor;
 
 /// The stream.
 #[derive(Default)]
@@ -45,7 +45,7 @@ impl Relayed {
         }
     }
 
-    pub(super) fn on_chunk(&mut self, relay: &Relay, chunk: &[u8]) -> Result<Vec<(u8, Size)>, PeerError> {
+    pub(super) fn on_chunk(&mut self, relay: &Relay, chunk: &[u8]) -> Result<Vec<(u8, Monitor)>, PeerError> {
         let Piece { header, first, last, bytes } = self.pieces.on_chunk(chunk)?;
         if first {
             self.fate = match header.kind() {
@@ -71,7 +71,7 @@ impl Relayed {
         }
         self.dropped += 1;
         match &self.fate {
-            Fate::Monitors(body) if last => Ok(sizes(&MonitorsConfig::decode(body)?.0)),
+            Fate::Monitors(body) if last => Ok(monitors(&MonitorsConfig::decode(body)?.0)),
             _ => Ok(Vec::new()),
         }
     }

@@ -16,10 +16,10 @@ use sumac_core::proto::agent::{
 use sumac_core::wire::{Data, DecodeErrorKind, EncodeError, Message, Padded, Rest, RestOf};
 use tokio::sync::Notify;
 
+use super::monitors;
 use super::outgoing::Outgoing;
-use super::sizes;
 use crate::agent::{Board, CLIPBOARD_MOST, ClipboardKind, News, Seat, Selection};
-use crate::source::Size;
+use crate::source::Monitor;
 
 /// Answers that wait for tokens; a client that asks more without giving any gets none.
 const UNSAID: usize = 16;
@@ -81,8 +81,8 @@ impl StandIn {
         }
     }
 
-    /// Takes a chunk of the client's; answers the sizes that it would like displays to have.
-    pub(super) fn on_chunk(&mut self, board: &Board, chunk: &[u8]) -> Result<Vec<(u8, Size)>, PeerError> {
+    /// Takes a chunk of the client's; answers the monitors that it would like displays to be.
+    pub(super) fn on_chunk(&mut self, board: &Board, chunk: &[u8]) -> Result<Vec<(u8, Monitor)>, PeerError> {
         let Piece { header, first, last, bytes } = self.pieces.on_chunk(chunk)?;
         if first {
             let keep = usize::try_from(header.size()).unwrap_or(usize::MAX) <= self.room(board, header.kind());
@@ -130,7 +130,7 @@ impl StandIn {
         }
     }
 
-    fn on_message(&mut self, board: &Board, kind: u32, body: &Bytes) -> Result<Vec<(u8, Size)>, PeerError> {
+    fn on_message(&mut self, board: &Board, kind: u32, body: &Bytes) -> Result<Vec<(u8, Monitor)>, PeerError> {
         let message = match self.forms().decode(kind, body) {
             Ok((message, _)) => message,
             Err(e) if matches!(e.kind, DecodeErrorKind::UnknownMessage { .. }) => return Ok(Vec::new()),
@@ -139,7 +139,7 @@ impl StandIn {
         match message {
             AgentMessage::MonitorsConfig(config) => {
                 self.say(&AgentMessage::Reply(Reply { kind, error: ReplyError::SUCCESS }));
-                return Ok(sizes(&config));
+                return Ok(monitors(&config));
             }
             AgentMessage::AnnounceCapabilities(theirs) => self.on_announced(board, &theirs),
             AgentMessage::FileXferStart(start) => {
@@ -295,6 +295,7 @@ fn type_of(kind: ClipboardKind) -> ClipboardType {
 mod tests {
     use super::*;
     use crate::agent::Clipboard as Source;
+    use crate::source::Size;
 
     fn chunk(kind: u32, words: &[u32]) -> Vec<u8> {
         let head = [1, kind, 0, 0, words.len() as u32 * 4];
@@ -312,7 +313,7 @@ mod tests {
         (StandIn::new(Rc::new(Notify::new())), board, source)
     }
 
-    fn hear(agent: &mut StandIn, board: &Board, chunk: &[u8]) -> Vec<(u8, Size)> {
+    fn hear(agent: &mut StandIn, board: &Board, chunk: &[u8]) -> Vec<(u8, Monitor)> {
         agent.on_chunk(board, chunk).unwrap()
     }
 
@@ -325,8 +326,12 @@ mod tests {
         let (mut agent, board, _) = agent(false);
         let config = [2, 0, 0, 0, 32, 0, 0, 600, 800, 32, 0, 0];
         let sizes = hear(&mut agent, &board, &chunk(2, &config));
-        assert_eq!(sizes, [(1, Size { width: 800, height: 600 })]);
+        assert_eq!(sizes, [(1, Monitor::of(Size { width: 800, height: 600 }))]);
         assert_eq!(says(&mut agent, &board), [chunk(3, &[2, 1])]);
+        // With a place and a size in the world.
+        let config = [1, 3, 600, 800, 32, 5, 6, 80 << 16 | 70];
+        let monitor = Monitor { size: Size { width: 800, height: 600 }, place: (5, 6), millimetres: (80, 70) };
+        assert_eq!(hear(&mut agent, &board, &chunk(2, &config)), [(0, monitor)]);
     }
 
     #[test]
