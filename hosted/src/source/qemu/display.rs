@@ -25,8 +25,9 @@ use crate::source::{Cookie, CursorShape, FramePool, Rect, Size, SourceStats, Sta
 const MAX_SIDE: u32 = 16384;
 /// The longest side of a pointer, in pixels.
 const MAX_CURSOR_SIDE: u32 = 512;
-/// Updates that are collected before they are published in any case.
+/// Updates that are collected before they are published in any case, and their bytes.
 const MAX_PATCHES: usize = 256;
+const MAX_BYTES: usize = 64 << 20;
 
 /// A console's picture and pointer, and the stage they are shown on.
 pub(super) struct Display {
@@ -113,13 +114,13 @@ impl Display {
         // What follows an update that waits waits too: it may be newer pixels of the same place.
         if !self.early.is_empty() || !self.size().bounds().contains(patch.rect) {
             self.early.push(patch);
-            if self.early.len() >= MAX_PATCHES {
+            if is_much(&self.early) {
                 self.settle();
             }
             return Ok(());
         }
         self.patches.push(patch);
-        if self.patches.len() >= MAX_PATCHES {
+        if is_much(&self.patches) {
             self.flush();
         }
         Ok(())
@@ -335,6 +336,11 @@ impl Map {
         }
         Ok(Patch { rect, stride: row, format: self.format, bytes: Box::new(bytes) })
     }
+}
+
+fn is_much(patches: &[Patch]) -> bool {
+    let bytes: usize = patches.iter().map(|patch| (*patch.bytes).as_ref().len()).sum();
+    patches.len() >= MAX_PATCHES || bytes >= MAX_BYTES
 }
 
 fn check_size(Size { width, height }: Size) -> anyhow::Result<()> {
