@@ -1,6 +1,7 @@
 //! The command line of the binary, turned into what it asks for.
 
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -223,6 +224,10 @@ struct OutputArgs {
     /// Print a line of figures every second.
     #[arg(long)]
     stats: bool,
+    /// Serve figures for Prometheus, and /healthz, over HTTP to whoever reaches this address; port 0 lets the
+    /// system choose.
+    #[arg(long, value_name = "ADDR:PORT")]
+    metrics: Option<SocketAddr>,
     /// PNG file of what is shown: before "ready", on SIGUSR1 and at exit.
     #[arg(long, value_name = "FILE.png")]
     write_ref: Option<PathBuf>,
@@ -366,6 +371,7 @@ impl PictureArgs {
 impl OutputArgs {
     fn apply(self, config: &mut Config) {
         config.stats = self.stats;
+        config.metrics = self.metrics;
         config.write_ref = self.write_ref;
     }
 }
@@ -531,7 +537,8 @@ mod tests {
 
     #[test]
     fn what_it_prints() {
-        let config = config("sumac --stats --write-ref a.png");
+        let config = config("sumac --stats --write-ref a.png --metrics [::1]:0");
+        assert_eq!(config.metrics, Some("[::1]:0".parse().unwrap()));
         assert_eq!((config.stats, config.write_ref), (true, Some("a.png".into())));
     }
 
@@ -569,6 +576,7 @@ mod tests {
             ("sumac --image-compression zip", "error: invalid value 'zip' for '--image-compression <WORD>': 'zip'"),
             ("sumac --password-file p --disable-ticketing", "error: the argument '--password-file <FILE>' cannot be"),
             ("sumac --uuid 1", "error: invalid value '1' for '--uuid <UUID>': '1' is not a UUID like"),
+            ("sumac --metrics 9090", "error: invalid value '9090' for '--metrics <ADDR:PORT>': invalid socket address"),
             ("sumac --colour", "error: unexpected argument '--colour' found"),
             ("sumac paint", "error: unrecognized subcommand 'paint'"),
             ("sumac --port 5900 probe", "error: the subcommand 'probe' cannot be used with"),

@@ -4,6 +4,7 @@ pub mod agent;
 pub mod auth;
 pub mod config;
 pub mod devices;
+pub mod ledger;
 pub mod plan;
 pub mod png;
 pub mod probe;
@@ -18,6 +19,7 @@ pub mod vv;
 pub use server::{serve, serve_qemu};
 
 mod connection;
+mod metrics;
 mod scene;
 mod server;
 mod video;

@@ -1,17 +1,23 @@
 //! [`Reporter`]: the lines on stdout that other programs read.
 //!
 //! ```text
-//! ready pid= port= tls_port= unix= addr= size= codecs= rss_kb= anon_kb=           first, once
+//! ready pid= port= tls_port= unix= addr= size= codecs= [metrics=] rss_kb= anon_kb=  first, once
 //! stat t= mono_us= clients= submitted= cpu_ms= gen_ms= rss_kb= anon_kb= hwm_kb= threads= gl_draws= gl_done=
-//! summary {"elapsed_s": … }                                                        last, once
+//! ledger take_n= take_p50_ms= take_p99_ms= take_max_ms= plan_n= … ack_max_ms=        behind each stat of --stats
+//! summary {"elapsed_s": … , "ledger": {"take": {"n": …, "p50_ms": … }, … }}          last, once
 //! ```
 //!
-//! `stat` comes once a second if asked for, and once before `summary`. Its figures are cumulative:
-//! `mono_us` is CLOCK_MONOTONIC, `cpu_ms` the CPU time of the process, `gen_ms` the part of it that
-//! the source used to make the pictures, `anon_kb` memory without mapped files, `hwm_kb` the most
-//! memory the process ever had, `gl_draws` the draws into scanouts and `gl_done` those of them whose
-//! cookies came back to the source. All lines are written by one thread that waits for nobody else, so a
-//! reader that stops reading stops the lines and not the server.
+//! `metrics` is there with `--metrics` only. `stat` comes once a second if asked for, and once before
+//! `summary`. Its figures are cumulative: `mono_us` is CLOCK_MONOTONIC, `cpu_ms` the CPU time of the
+//! process, `gen_ms` the part of it that the source used to make the pictures, `anon_kb` memory without
+//! mapped files, `hwm_kb` the most memory the process ever had, `gl_draws` the draws into scanouts and
+//! `gl_done` those of them whose cookies came back to the source.
+//!
+//! `ledger` has how often each [step](crate::ledger) of the pictures' way was gone since the start, and
+//! how long it took; `write` and `ack` are followed with `--stats` or `--metrics` only.
+//!
+//! All lines are written by one thread that waits for nobody else, so a reader that stops reading stops
+//! the lines and not the server.
 
 use std::fmt;
 use std::fs;
@@ -24,6 +30,7 @@ use std::time::{Duration, Instant};
 use rustix::time::{ClockId, Timespec, clock_gettime};
 
 use crate::config::{UnixAddress, VideoCodecs};
+use crate::ledger::{Figures, Step};
 use crate::source::Size;
 
 /// Between two `stat` lines.
@@ -42,6 +49,8 @@ pub struct Ready {
     pub size: Size,
     /// Codecs that can be encoded here, the most wanted first.
     pub codecs: VideoCodecs,
+    /// Where figures are served over HTTP.
+    pub metrics: Option<SocketAddr>,
 }
 
 /// What the server did so far.
@@ -57,6 +66,8 @@ pub struct Activity {
     pub gl_done: u64,
     /// CPU time of the source's thread, in milliseconds.
     pub gen_ms: f64,
+    /// The steps of the pictures' way, in the order of [`Step::ALL`].
+    pub ledger: [Figures; Step::ALL.len()],
 }
 
 /// Writes the lines. Dropping it without [`finish`](Self::finish) ends them without the last two.
@@ -68,11 +79,11 @@ pub struct Reporter {
 
 /// The process as the kernel sees it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Memory {
-    rss_kb: u64,
-    anon_kb: u64,
-    hwm_kb: u64,
-    threads: u64,
+pub(crate) struct Memory {
+    pub(crate) rss_kb: u64,
+    pub(crate) anon_kb: u64,
+    pub(crate) hwm_kb: u64,
+    pub(crate) threads: u64,
 }
 
 struct Lines<W, A> {
@@ -122,7 +133,11 @@ impl fmt::Display for Ready {
         let escaped = |unix: &UnixAddress| unix.to_string().escape_debug().to_string().replace(' ', "\\x20");
         let unix = self.unix.as_ref().map_or("-".to_owned(), escaped);
         let (pid, Size { width, height }, codecs) = (std::process::id(), self.size, &self.codecs);
-        write!(f, "ready pid={pid} port={port} tls_port=0 unix={unix} addr={tcp} size={width}x{height} codecs={codecs}")
+        write!(
+            f,
+            "ready pid={pid} port={port} tls_port=0 unix={unix} addr={tcp} size={width}x{height} codecs={codecs}"
+        )?;
+        self.metrics.map_or(Ok(()), |at| write!(f, " metrics={at}"))
     }
 }
 
@@ -135,7 +150,7 @@ impl<W: Write, A: Fn() -> Activity> Lines<W, A> {
             let written = match told.recv_timeout(wait) {
                 Ok(()) => break,
                 Err(RecvTimeoutError::Disconnected) => return,
-                Err(RecvTimeoutError::Timeout) => self.stat(),
+                Err(RecvTimeoutError::Timeout) => self.stat().and_then(|()| self.ledger()),
             };
             if let Err(error) = written {
                 tracing::warn!(%error, "cannot write to stdout; no more figures there");
@@ -168,11 +183,25 @@ impl<W: Write, A: Fn() -> Activity> Lines<W, A> {
         self.out.flush()
     }
 
+    fn ledger(&mut self) -> io::Result<()> {
+        write!(self.out, "ledger")?;
+        for (step, figures) in Step::ALL.iter().zip((self.activity)().ledger) {
+            let (step, Figures { n, p50_ms, p99_ms, max_ms }) = (step.name(), figures);
+            write!(
+                self.out,
+                " {step}_n={n} {step}_p50_ms={p50_ms:.3} {step}_p99_ms={p99_ms:.3} {step}_max_ms={max_ms:.3}"
+            )?;
+        }
+        writeln!(self.out)?;
+        self.out.flush()
+    }
+
     fn summary(&mut self) -> io::Result<()> {
         let (activity, memory) = ((self.activity)(), Memory::now());
+        let ledger: Vec<_> = Step::ALL.iter().zip(activity.ledger).map(in_json).collect();
         writeln!(
             self.out,
-            "summary {{\"elapsed_s\":{:.3},\"submitted\":{},\"cpu_ms\":{:.1},\"gen_ms\":{:.1},\"start_rss_kb\":{},\"start_anon_kb\":{},\"peak_rss_kb\":{},\"peak_anon_kb\":{},\"gl_draws\":{},\"gl_done\":{}}}",
+            "summary {{\"elapsed_s\":{:.3},\"submitted\":{},\"cpu_ms\":{:.1},\"gen_ms\":{:.1},\"start_rss_kb\":{},\"start_anon_kb\":{},\"peak_rss_kb\":{},\"peak_anon_kb\":{},\"gl_draws\":{},\"gl_done\":{},\"ledger\":{{{}}}}}",
             self.start.elapsed().as_secs_f64(),
             activity.submitted,
             cpu_ms(),
@@ -183,14 +212,21 @@ impl<W: Write, A: Fn() -> Activity> Lines<W, A> {
             self.peak_anon_kb.max(memory.anon_kb),
             activity.gl_draws,
             activity.gl_done,
+            ledger.join(","),
         )?;
         self.out.flush()
     }
 }
 
+/// A member of an object.
+fn in_json((step, figures): (&Step, Figures)) -> String {
+    let Figures { n, p50_ms, p99_ms, max_ms } = figures;
+    format!("\"{}\":{{\"n\":{n},\"p50_ms\":{p50_ms:.3},\"p99_ms\":{p99_ms:.3},\"max_ms\":{max_ms:.3}}}", step.name())
+}
+
 impl Memory {
     /// Zeros where /proc is not mounted.
-    fn now() -> Self {
+    pub(crate) fn now() -> Self {
         Self::parse(&fs::read_to_string("/proc/self/status").unwrap_or_default())
     }
 
@@ -225,11 +261,14 @@ mod tests {
             unix: None,
             size: Size { width: 1280, height: 720 },
             codecs: "mjpeg,h264".parse().unwrap(),
+            metrics: None,
         }
     }
 
     fn activity() -> Activity {
-        Activity { clients: 2, submitted: 42, gl_draws: 7, gl_done: 6, gen_ms: 1.25 }
+        let mut ledger = [Figures::default(); Step::ALL.len()];
+        ledger[Step::Ack as usize] = Figures { n: 3, p50_ms: 0.5, p99_ms: 40.25, max_ms: 41.0 };
+        Activity { clients: 2, submitted: 42, gl_draws: 7, gl_done: 6, gen_ms: 1.25, ledger }
     }
 
     /// Value of `name` in a line of `name=value` pairs.
@@ -251,7 +290,7 @@ mod tests {
         Reporter::start(out, &ready(), activity, false).unwrap().finish();
         let lines = read_all(pipe);
         let [ready, stat, summary] = &lines[..] else { panic!("{lines:?}") };
-        assert!(ready.starts_with("ready pid="));
+        assert!(ready.starts_with("ready pid=") && !ready.contains("metrics="));
         assert_eq!(value(ready, "addr"), "127.0.0.1:5900,[::1]:5900");
         assert_eq!((value(ready, "port"), value(ready, "unix"), value(ready, "codecs")), ("5900", "-", "mjpeg,h264"));
         assert!(stat.starts_with("stat t="));
@@ -264,6 +303,8 @@ mod tests {
         for key in ["start_rss_kb", "peak_rss_kb", "start_anon_kb", "peak_anon_kb", "submitted"] {
             assert!(summary.contains(&format!("\"{key}\":")), "{key}");
         }
+        let json: serde_json::Value = serde_json::from_str(summary.strip_prefix("summary ").unwrap()).unwrap();
+        assert_eq!(json["ledger"]["ack"], serde_json::json!({"n": 3, "p50_ms": 0.5, "p99_ms": 40.25, "max_ms": 41.0}));
     }
 
     #[test]
@@ -273,7 +314,9 @@ mod tests {
         let _reporter = Reporter::start(out, &ready(), activity, true).unwrap();
         let mut next = || lines.next().unwrap().unwrap();
         assert!(next().starts_with("ready "));
-        let (first, second) = (next(), next());
+        let [first, ledger, second] = std::array::from_fn(|_| next());
+        assert!(ledger.starts_with("ledger take_n=0 take_p50_ms=0.000 "), "{ledger}");
+        assert_eq!((value(&ledger, "ack_n"), value(&ledger, "ack_p99_ms")), ("3", "40.250"));
         let micros = |line: &str| value(line, "mono_us").parse::<u64>().unwrap();
         assert!(micros(&second) > micros(&first));
     }

@@ -3,6 +3,7 @@
 //! It can be filled in by hand (an embedding program), from QEMU's option string
 //! ([`apply_spice_options`]) or from the command line of the binary.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 pub use listen::{DEFAULT_ADDR, DEFAULT_PORT, Family, Listen, UnixAddress};
@@ -83,6 +84,9 @@ pub struct Config {
     /// Whether the source, one of those built in, shows its pictures as scanouts in dmabufs, and of
     /// what kind. Default: no.
     pub dmabuf: Option<DmabufMemory>,
+    /// Where figures are served over HTTP, as Prometheus reads them; port 0 lets the system choose.
+    /// Whoever reaches it reads them. Default: nowhere.
+    pub metrics: Option<SocketAddr>,
     /// Whether a line of figures is printed every second. Default: no.
     pub stats: bool,
 }
@@ -166,6 +170,7 @@ impl Default for Config {
             echo_clipboard: false,
             echo_ports: Vec::new(),
             dmabuf: None,
+            metrics: None,
             stats: false,
         }
     }

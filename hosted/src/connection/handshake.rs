@@ -12,6 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::auth::{Attempt, TicketKey};
+use crate::ledger::Refused;
 use crate::server::{Engine, Found};
 use crate::sound::opus_is_there;
 use crate::transport::{HANDSHAKE_TIME, Peer, Stream};
@@ -42,6 +43,18 @@ pub(crate) enum LinkFailed {
     /// A mistake of ours.
     #[error("internal: {0}")]
     Internal(String),
+}
+
+impl LinkFailed {
+    /// As the ledger counts it.
+    pub(crate) fn class(&self) -> Refused {
+        match self {
+            Self::Closed(_) => Refused::Protocol,
+            Self::Ticket(_) => Refused::Ticket,
+            Self::Io(_) => Refused::Broken,
+            Self::Internal(_) => Refused::Internal,
+        }
+    }
 }
 
 /// Links `stream`. Takes no longer than [`HANDSHAKE_TIME`].

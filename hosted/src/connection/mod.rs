@@ -5,6 +5,7 @@
 //! leaves bytes unsent, and what is unsent is bounded because handlers ask
 //! [`Line::has_room`] before they say something large.
 
+mod account;
 mod handshake;
 mod outbox;
 mod pacer;
@@ -18,17 +19,20 @@ use std::time::Duration;
 use bytes::Bytes;
 use sumac_core::channel::framing::Framing;
 use sumac_core::channel::{Channel, Expired, PeerError, Poll, Refused};
+use sumac_core::proto::common::ChannelType;
 use sumac_core::time::Millis;
 use sumac_core::wire::EncodeError;
 use tokio::io::Interest;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use account::Account;
 pub(crate) use handshake::{Linked, handshake};
 use outbox::Outbox;
 pub(crate) use pacer::Link;
 use pacer::{Pacer, Room};
 
+use crate::ledger::Ledger;
 use crate::transport::Stream;
 
 /// Bytes read at most before everything that they mean has been handled.
@@ -118,6 +122,8 @@ pub(crate) struct Line<M> {
     pacer: Pacer,
     /// A handler asked for room and is to be woken then.
     look_again: Option<Duration>,
+    /// `None` in tests.
+    account: Option<Account>,
 }
 
 impl<M: Channel> Line<M> {
@@ -130,6 +136,21 @@ impl<M: Channel> Line<M> {
             epoch,
             pacer: Pacer::default(),
             look_again: None,
+            account: None,
+        }
+    }
+
+    /// Keeps account of the channel in `ledger`, as one of this type, until the line is dropped.
+    pub(crate) fn noted_in(mut self, ledger: &Arc<Ledger>, kind: ChannelType) -> Self {
+        self.account = Some(Account::open(Arc::clone(ledger), kind));
+        self
+    }
+
+    /// All that shows the client what changed at `changed` has been said.
+    pub(crate) fn shown(&mut self, changed: Instant) {
+        let unsent = self.unsent();
+        if let Some(account) = &mut self.account {
+            account.shown(changed, unsent, Instant::now());
         }
     }
 
@@ -147,7 +168,7 @@ impl<M: Channel> Line<M> {
                 other => break other?,
             }
         };
-        self.outbox.push(self.head.get(..transmit.head).unwrap_or_default());
+        self.push_head(transmit.head);
         debug_assert_eq!(payload.iter().map(Bytes::len).sum::<usize>(), transmit.body, "what was promised");
         payload.iter().for_each(|piece| self.outbox.push_payload(piece.clone()));
         Ok(())
@@ -189,8 +210,35 @@ impl<M: Channel> Line<M> {
     }
 
     fn observe(&mut self, stream: &Stream) {
-        if let Some(info) = stream.tcp_info() {
-            self.pacer.observe(Instant::now(), info);
+        let (now, info) = (Instant::now(), stream.tcp_info());
+        if let Some(info) = info {
+            self.pacer.observe(now, info);
+        }
+        if let Some(account) = &mut self.account {
+            account.observe(info.map(|info| info.in_flight), now);
+        }
+    }
+
+    /// Writes what the kernel takes now; `true` when it took something.
+    fn write_to(&mut self, stream: &Stream) -> io::Result<bool> {
+        let before = self.outbox.len();
+        let some = self.outbox.write_to(stream);
+        if let Some(account) = &mut self.account {
+            account.wrote(before - self.outbox.len(), Instant::now());
+        }
+        some
+    }
+
+    /// When the ledger wants to know what was acknowledged.
+    fn look_at(&self) -> Option<Instant> {
+        self.account.as_ref()?.look_at(self.link().round_trip, Instant::now())
+    }
+
+    /// A message whose head has this length is said.
+    fn push_head(&mut self, len: usize) {
+        self.outbox.push(self.head.get(..len).unwrap_or_default());
+        if let Some(account) = &self.account {
+            account.message();
         }
     }
 
@@ -206,7 +254,7 @@ impl<M: Channel> Line<M> {
     pub(crate) fn pump(&mut self) -> Result<Option<Millis>, Close> {
         loop {
             match self.machine.poll(self.now(), &mut self.head) {
-                Ok(Poll::Transmit(transmit)) => self.outbox.push(self.head.get(..transmit.head).unwrap_or_default()),
+                Ok(Poll::Transmit(transmit)) => self.push_head(transmit.head),
                 Ok(Poll::Wait(until)) => return Ok(until),
                 Ok(Poll::Expired(why)) => return Err(Close::Silent(why)),
                 Err(_) if self.grow_head() => {}
@@ -254,7 +302,7 @@ async fn run<H: Handler>(
     line.pump()?;
     handler.on_open(line)?;
     // What opens the channel leaves before anything is made ready that takes time.
-    line.outbox.write_to(stream)?;
+    line.write_to(stream)?;
     let mut progress = Instant::now();
     loop {
         handle_received(inbox, line, handler)?;
@@ -264,7 +312,7 @@ async fn run<H: Handler>(
         let again = line.pump()?;
         if line.outbox.is_empty() {
             progress = Instant::now();
-        } else if line.outbox.write_to(stream)? {
+        } else if line.write_to(stream)? {
             progress = Instant::now();
             // The client took something: there may be room for what waited.
             continue;
@@ -274,7 +322,7 @@ async fn run<H: Handler>(
         let stall = (!line.outbox.is_empty()).then(|| progress + STALL);
         let timer = again.map(|at| line.epoch + Duration::from_millis(at.0));
         let look = line.look_again.take().map(|wait| Instant::now() + wait);
-        let deadline = [stall, timer, look, handler.deadline()].into_iter().flatten().min();
+        let deadline = [stall, timer, look, line.look_at(), handler.deadline()].into_iter().flatten().min();
         let reads = line.unsent() < READ_HOLD && !handler.is_full();
         wait(stream, reads, line.unsent() > 0, bell, deadline).await?;
         if reads {

@@ -3,6 +3,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use sumac_backends::{Dmabuf, Frame};
 use tokio::sync::Notify;
@@ -28,6 +29,10 @@ pub(super) struct Letters {
     pub(super) scanout: Option<Option<Dmabuf>>,
     /// What was drawn into that scanout; dropping the frame is the draw's completion.
     pub(super) draw: Option<GlDraw>,
+    /// When the newest picture or draw was published.
+    pub(super) published: Option<Instant>,
+    /// How many were published before it and not taken.
+    pub(super) overtaken: u64,
     /// The pointer's shape.
     pub(super) shape: Option<Option<CursorShape>>,
     /// The pointer's place.
@@ -41,6 +46,12 @@ pub(crate) struct GlDraw {
     pub(crate) rect: Rect,
     /// The scanout with the draw's cookie.
     pub(crate) frame: Frame,
+}
+
+impl Letters {
+    fn publish(&mut self, now: Instant) {
+        self.overtaken += u64::from(self.published.replace(now).is_some());
+    }
 }
 
 impl Mailbox {
@@ -94,7 +105,9 @@ impl Stage for MailboxStage {
             return;
         }
         let left_gl = self.scanout.take().is_some();
+        let now = Instant::now();
         self.mailbox.put(|letters| {
+            letters.publish(now);
             let mut region = letters.frame.as_mut().map(|(_, region)| region.take()).unwrap_or_default();
             damage.iter().for_each(|&rect| region.add(rect));
             let ended = left_gl.then(|| (letters.scanout.replace(None), letters.draw.take()));
@@ -115,7 +128,9 @@ impl Stage for MailboxStage {
         let bounds = Size { width: dmabuf.width(), height: dmabuf.height() }.bounds();
         let Some(rect) = rect.intersect(bounds) else { return };
         let frame = Frame::from_dmabuf(dmabuf.clone()).on_release(move || drop(done));
+        let now = Instant::now();
         self.mailbox.put(|letters| {
+            letters.publish(now);
             let rect = letters.draw.as_ref().map_or(rect, |before| before.rect.union(rect));
             letters.draw.replace(GlDraw { rect, frame })
         });
@@ -178,7 +193,9 @@ mod tests {
         stage.gl_draw(rect(0, 0, 2, 2), done.cookie());
         stage.gl_draw(rect(4, 4, 100, 2), done.cookie());
         assert_eq!(done.count(), 1);
-        let draw = mailbox.take().draw.unwrap();
+        let letters = mailbox.take();
+        assert!(letters.published.is_some() && letters.overtaken == 1);
+        let draw = letters.draw.unwrap();
         assert_eq!((draw.rect, done.count()), (rect(0, 0, 8, 6), 1));
         drop(draw.frame);
         assert_eq!(done.count(), 2);

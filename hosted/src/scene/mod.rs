@@ -22,6 +22,7 @@ use std::sync::Arc;
 
 use sumac_backends::Frame;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use gl::Gl;
 pub(crate) use gl::Scanout;
@@ -57,6 +58,8 @@ pub(crate) struct Pointer {
 /// One display channel that looks at the scene.
 pub(crate) struct Viewer {
     pending: RefCell<Pending>,
+    /// Since when there is something pending.
+    changed: Cell<Option<Instant>>,
     /// Where the viewer is shown video: what changes there needs no pictures.
     covered: RefCell<Vec<Rect>>,
     /// The newest draw into a scanout that the viewer has not dealt with.
@@ -69,6 +72,10 @@ pub(crate) struct Viewer {
 /// What a source said.
 #[derive(Debug, Default)]
 pub(crate) struct News {
+    /// When the newest picture or draw was published; `None` when there was none.
+    pub(crate) published: Option<std::time::Instant>,
+    /// Pictures and draws before it that nobody saw.
+    pub(crate) overtaken: u64,
     /// What changed in the picture in memory.
     pub(crate) damage: Region,
     /// Where that only moved.
@@ -83,6 +90,11 @@ impl Viewer {
     /// What is to be sent so that the newest picture is shown.
     pub(crate) fn take_pending(&self) -> Pending {
         self.pending.borrow_mut().take()
+    }
+
+    /// Since when the viewer was to be shown what is pending, or what was taken just now.
+    pub(crate) fn changed(&self) -> Option<Instant> {
+        self.changed.get()
     }
 
     /// Puts back what was taken just now and not sent.
@@ -134,6 +146,9 @@ impl Viewer {
     /// The picture changed in `damage`, and part of that only moved.
     fn change(&self, damage: &Region, scroll: Option<Scroll>) {
         let (mut pending, covered) = (self.pending.borrow_mut(), self.covered.borrow());
+        if pending.is_empty() {
+            self.changed.set(Some(Instant::now()));
+        }
         pending.change(damage, scroll, &covered);
         covered.iter().for_each(|&rect| pending.pixels.subtract(rect));
     }
@@ -180,7 +195,8 @@ impl Scene {
             self.set_scanout(scanout);
         }
         let draw = letters.draw.map(|draw| self.hand_out(draw));
-        News { damage, moved, scanout: changed, draw }
+        let (published, overtaken) = (letters.published, letters.overtaken);
+        News { published, overtaken, damage, moved, scanout: changed, draw }
     }
 
     /// Whether the source has nothing more to say of this display.
@@ -261,6 +277,7 @@ impl Scene {
     pub(crate) fn watch(&self, bell: Rc<Notify>) -> Rc<Viewer> {
         let viewer = Rc::new(Viewer {
             pending: RefCell::default(),
+            changed: Cell::default(),
             covered: RefCell::default(),
             draw: RefCell::default(),
             reads_back: Cell::default(),

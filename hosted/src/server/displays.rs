@@ -3,12 +3,14 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::{Rc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::config::{Config, DmabufMemory};
+use crate::ledger::{Count, Ledger, Step};
 use crate::scene::{Scene, SceneHost};
 use crate::source::{Identity, Leds};
 use crate::video::{Bell, Encoders, Hub};
@@ -19,6 +21,7 @@ pub(crate) struct Displays {
     epoch: Instant,
     host: SceneHost,
     encoders: Rc<Encoders>,
+    ledger: Arc<Ledger>,
     /// Rings when an encoder of any display is done.
     encoded: Bell,
     displays: RefCell<BTreeMap<u8, Rc<Display>>>,
@@ -37,11 +40,13 @@ pub(crate) struct Display {
 impl Displays {
     /// None yet. The protocol's clock counts from `epoch`.
     pub(crate) fn new(config: &Config, epoch: Instant) -> Self {
+        let ledger = Arc::new(Ledger::new(config.stats || config.metrics.is_some()));
         Self {
             config: config.clone(),
             epoch,
             host: SceneHost::default(),
-            encoders: Rc::new(Encoders::find(config)),
+            encoders: Rc::new(Encoders::find(config, Arc::clone(&ledger))),
+            ledger,
             encoded: Bell::default(),
             displays: RefCell::default(),
             leds: Cell::default(),
@@ -54,6 +59,11 @@ impl Displays {
     /// What the source gets.
     pub(crate) fn host(&self) -> &SceneHost {
         &self.host
+    }
+
+    /// Where all is counted.
+    pub(crate) fn ledger(&self) -> &Arc<Ledger> {
+        &self.ledger
     }
 
     /// The display of this number.
@@ -128,7 +138,7 @@ impl Displays {
             displays
                 .insert(number, Rc::new(Display { scene: Scene::new(mailbox, pass_memfds), video: Rc::new(video) }));
         }
-        displays.values().for_each(|display| display.take_mail());
+        displays.values().for_each(|display| display.take_mail(&self.ledger));
         changed
     }
 
@@ -181,7 +191,8 @@ impl Displays {
 }
 
 impl Display {
-    fn take_mail(&self) {
+    fn take_mail(&self, ledger: &Ledger) {
+        let taken = std::time::Instant::now();
         let video: Vec<_> = self.video.streams().iter().map(|stream| stream.rect).collect();
         let news = self.scene.take_mail(&video);
         let scanout = self.scene.scanout();
@@ -197,6 +208,12 @@ impl Display {
         }
         if changed {
             self.scene.ring_viewers();
+        }
+        if let Some(published) = news.published {
+            ledger.add(Count::Published, 1 + news.overtaken);
+            ledger.add(Count::Dropped, news.overtaken);
+            ledger.note(Step::Take, taken.saturating_duration_since(published));
+            ledger.note(Step::Plan, taken.elapsed());
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use sumac_core::proto::common::ChannelType;
 use sumac_core::time::Millis;
@@ -71,6 +72,7 @@ impl Engine {
         let (record, devices) = (Rc::new(RecordHub::new(sound.record().clone())), DeviceHub::new(devices));
         let board = Board::new(clipboard, config.copy_paste);
         let relay = Relay::new(Filter { copy_paste: config.copy_paste, file_transfer: config.file_transfer });
+        let encoders = Rc::new(RefCell::new(Encoders::new(Arc::clone(displays.ledger()))));
         Rc::new(Self {
             config,
             epoch,
@@ -86,7 +88,7 @@ impl Engine {
             keys,
             tickets,
             rate,
-            encoders: Rc::default(),
+            encoders,
         })
     }
 

@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use rustix::process::Signal;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
 use tokio::runtime;
 use tokio::sync::Notify;
 use tokio::task::LocalSet;
@@ -30,13 +31,15 @@ use welcome::{Access, welcome};
 use crate::auth::KeyStock;
 use crate::config::{Config, QemuAddress, QemuDisplay, SourceChoice};
 use crate::connection::handshake;
+use crate::ledger::Refused;
+use crate::metrics::{self, Answer, Status};
 use crate::png::write_bgrx_png;
 use crate::qemu::{Prepared, QemuCommand, exited};
 use crate::signals::{Request, Signals};
 use crate::sound::report_opus;
 use crate::source::{Frames, Host, Qemu, Source, TestDesktop, ToSource};
-use crate::stats::{Ready, Reporter};
-use crate::transport::{Listeners, Lobby, Peer, Stream};
+use crate::stats::{Memory, Ready, Reporter};
+use crate::transport::{ListenError, Listeners, Lobby, Peer, Stream};
 use crate::viewer;
 
 /// How long a source may take to show its first picture.
@@ -78,6 +81,7 @@ async fn run(config: Config, qemu: Option<Prepared>) -> anyhow::Result<Option<Ex
     first_picture(&displays, &mut ended).await?;
     write_reference(&config, &displays)?;
     let mut listeners = Listeners::open(&config.listen)?;
+    let metrics = open_metrics(&config).await?;
     // Only now, so that no QEMU runs that nobody can reach.
     let mut qemu = qemu.map(Prepared::start).transpose()?;
     let ready = Ready {
@@ -85,13 +89,18 @@ async fn run(config: Config, qemu: Option<Prepared>) -> anyhow::Result<Option<Ex
         unix: listeners.unix_address().cloned(),
         size: displays.first_shown().and_then(|scene| scene.size()).unwrap_or(config.size),
         codecs: displays.encoders().list(),
+        metrics: metrics.as_ref().map(TcpListener::local_addr).transpose()?,
     };
     // Before "ready", so that whoever waits for that line finds the connection file.
     welcome(&config, &access, &listeners);
-    let reporter = Reporter::start(io::stdout(), &ready, source.activity(), config.stats)?;
+    let reporter = Reporter::start(io::stdout(), &ready, source.activity(Arc::clone(displays.ledger())), config.stats)?;
     let tickets = access.ticket_check(Instant::now());
     let engine = Engine::new(config, epoch, displays, source, keys, tickets);
     checks::start(engine.config(), engine.displays().host().peripherals())?;
+    if let Some(listener) = metrics {
+        let engine = Rc::clone(&engine);
+        tokio::task::spawn_local(metrics::serve(listener, Rc::new(move |path| answer(&engine, path))));
+    }
     // What the source opened before there was an engine.
     engine.take_mail();
     let lobby = Rc::new(RefCell::new(Lobby::default()));
@@ -159,6 +168,24 @@ fn make_source(config: &Config) -> anyhow::Result<Box<dyn Source>> {
     })
 }
 
+/// Opens what `--metrics` names.
+async fn open_metrics(config: &Config) -> Result<Option<TcpListener>, ListenError> {
+    let Some(at) = config.metrics else { return Ok(None) };
+    let opened = TcpListener::bind(at).await;
+    opened.map(Some).map_err(|source| ListenError::Open { at: at.to_string(), source })
+}
+
+/// What there is to read over HTTP.
+fn answer(engine: &Engine, path: &str) -> Answer {
+    let (status, body) = match path {
+        "/metrics" => (Status::Ok, metrics::page(engine.displays().ledger(), &Memory::now())),
+        "/healthz" if engine.displays().first_shown().is_some() => (Status::Ok, "ok\n".into()),
+        "/healthz" => (Status::Unavailable, "the source shows no picture\n".into()),
+        _ => (Status::NotFound, "there are /metrics and /healthz\n".into()),
+    };
+    Answer { status, body }
+}
+
 async fn sleep_until(deadline: Option<tokio::time::Instant>) {
     match deadline {
         Some(at) => tokio::time::sleep_until(at).await,
@@ -200,6 +227,7 @@ async fn connection(engine: Rc<Engine>, lobby: Rc<RefCell<Lobby<Rc<Notify>>>>, m
         linked = handshake(&engine, &mut stream, &peer) => linked,
         () = leave.notified() => {
             tracing::info!(%peer, "closed: too many connections wait to be linked");
+            engine.displays().ledger().refuse(Refused::Crowded);
             return;
         }
     };
@@ -210,6 +238,7 @@ async fn connection(engine: Rc<Engine>, lobby: Rc<RefCell<Lobby<Rc<Notify>>>>, m
         }
         Err(error) => {
             tracing::info!(%peer, reason = %error, "not linked");
+            engine.displays().ledger().refuse(error.class());
             linger(&mut stream).await;
             lobby.borrow_mut().leave(place);
         }
@@ -227,4 +256,24 @@ async fn linger(stream: &mut Stream) {
     };
     // Whatever goes wrong now, the connection is over.
     let _ = tokio::time::timeout(LINGER, drain).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_server_whose_source_shows_nothing_is_not_well_and_says_why() {
+        let engine = testing::engine(Config::default());
+        let health = answer(&engine, "/healthz");
+        assert_eq!((health.status, health.body.as_str()), (Status::Unavailable, "the source shows no picture\n"));
+        let mut stage = engine.displays().host().display(0).unwrap();
+        let layout = sumac_backends::Layout { width: 1, height: 1, stride: 4 };
+        let frame = sumac_backends::Frame::from_memory(layout, [0; 4]).unwrap();
+        stage.publish(frame, &[crate::source::Rect { x: 0, y: 0, width: 1, height: 1 }]);
+        engine.take_mail();
+        assert_eq!(answer(&engine, "/healthz"), Answer { status: Status::Ok, body: "ok\n".into() });
+        assert!(answer(&engine, "/metrics").body.contains("\nsumac_pictures_published_total 1\n"));
+        assert_eq!(answer(&engine, "/").status, Status::NotFound);
+    }
 }

@@ -8,6 +8,7 @@ use std::thread;
 
 use tokio::sync::oneshot;
 
+use crate::ledger::Ledger;
 use crate::source::{Host, Source, SourceStats, ToSource};
 use crate::stats::Activity;
 
@@ -61,7 +62,7 @@ impl SourceThread {
     }
 
     /// What it does, for the `stat` lines; may be called from any thread.
-    pub(crate) fn activity(&self) -> impl Fn() -> Activity + Send + 'static {
+    pub(crate) fn activity(&self, ledger: Arc<Ledger>) -> impl Fn() -> Activity + Send + 'static {
         let (stats, viewers) = (Arc::clone(&self.stats), Arc::clone(&self.viewers));
         move || Activity {
             clients: viewers.load(Ordering::Relaxed),
@@ -69,6 +70,7 @@ impl SourceThread {
             gl_draws: stats.draws(),
             gl_done: stats.done(),
             gen_ms: stats.cpu_ms(),
+            ledger: ledger.figures(),
         }
     }
 }

@@ -64,6 +64,7 @@ impl Chain {
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
+    use tokio::time::Instant;
 
     use super::*;
     use crate::source::Size;
@@ -72,8 +73,15 @@ mod tests {
     fn chain(kinds: &str) -> Chain {
         let mut chain = Chain::default();
         for kind in kinds.chars() {
-            let size = Size { width: 1, height: 1 };
-            chain.push(StreamPacket { number: 0, keyframe: kind == 'k', version: 0, size, data: Bytes::new() });
+            let (changed, size) = (Instant::now(), Size { width: 1, height: 1 });
+            chain.push(StreamPacket {
+                number: 0,
+                keyframe: kind == 'k',
+                version: 0,
+                changed,
+                size,
+                data: Bytes::new(),
+            });
         }
         chain
     }

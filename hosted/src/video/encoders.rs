@@ -1,17 +1,20 @@
 //! [`Encoders`]: who can encode which codec here, and in which order they are tried.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use sumac_backends::registry::{self, EncoderName};
 use sumac_backends::{Backend, Codec, Report};
 
 use crate::config::{Config, VideoCodec, VideoCodecs};
+use crate::ledger::Ledger;
 
 /// Devices that `--rendernode` chooses among.
 const RENDER_NODES: &str = "/dev/dri";
 
 /// What all backends offer, asked once, and what the operator thinks of it.
 pub(crate) struct Encoders {
+    pub(super) ledger: Arc<Ledger>,
     backends: Vec<&'static dyn Backend>,
     reports: Vec<Report>,
     named: Vec<EncoderName>,
@@ -31,8 +34,8 @@ pub(super) struct Candidate {
 impl Encoders {
     /// Asks all backends, which takes about a second per device at most, and says in the log what
     /// will be used and why the rest will not.
-    pub(crate) fn find(config: &Config) -> Self {
-        let found = Self::among(registry::backends(), config);
+    pub(crate) fn find(config: &Config, ledger: Arc<Ledger>) -> Self {
+        let found = Self { ledger, ..Self::among(registry::backends(), config) };
         found.explain(config);
         found
     }
@@ -43,7 +46,7 @@ impl Encoders {
             reports.retain(|report| report.device.as_deref().is_none_or(|device| may_use(device, node)));
         }
         let (backends, named) = (backends.to_vec(), config.encoders.clone());
-        let mut new = Self { backends, reports, named, codecs: Vec::new() };
+        let mut new = Self { ledger: Arc::default(), backends, reports, named, codecs: Vec::new() };
         let wanted = config.video_codecs.as_slice().iter();
         new.codecs = wanted.filter_map(|&codec| Some((codec, codec.name().parse().ok()?))).collect();
         let mut codecs = std::mem::take(&mut new.codecs);

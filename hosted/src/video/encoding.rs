@@ -11,6 +11,7 @@
 //! A candidate that is lost is opened once more, then passed over. The first packet of an encoder
 //! stands alone, so whoever follows the packets goes on with it.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
@@ -20,6 +21,7 @@ use sumac_backends::{
 };
 
 use super::encoders::Candidate;
+use crate::ledger::{Count, Ledger};
 
 /// Losses after which a candidate is passed over.
 const MOST_LOSSES: u8 = 2;
@@ -57,6 +59,7 @@ pub(super) struct Encoding {
     /// How often each was lost.
     losses: Vec<u8>,
     running: Option<Running>,
+    ledger: Arc<Ledger>,
 }
 
 struct Running {
@@ -73,9 +76,9 @@ struct Running {
 
 impl Encoding {
     /// Nothing is opened before the first picture.
-    pub(super) fn new(codec: Codec, candidates: Vec<Candidate>) -> Self {
+    pub(super) fn new(codec: Codec, candidates: Vec<Candidate>, ledger: Arc<Ledger>) -> Self {
         let losses = vec![0; candidates.len()];
-        Self { codec, candidates, losses, running: None }
+        Self { codec, candidates, losses, running: None, ledger }
     }
 
     /// Encodes one picture and waits for it. No handle to the frame is left, unless the encoder
@@ -159,6 +162,7 @@ impl Encoding {
 
     fn lose(&mut self, error: &BackendError) {
         let Some(running) = self.running.take() else { return };
+        self.ledger.add(Count::EncoderLosses, 1);
         if let Some(losses) = self.losses.get_mut(running.at) {
             *losses = if running.coded >= FORGIVEN_AFTER { 1 } else { *losses + 1 };
         }
@@ -246,7 +250,6 @@ fn shape(frame: &Frame) -> Option<Shape> {
 #[cfg(test)]
 mod tests {
     use std::os::fd::{AsFd, BorrowedFd};
-    use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
@@ -298,7 +301,7 @@ mod tests {
             let words = sumac_backends::Backend::name(*backend).to_owned();
             Candidate { backend: *backend, device: None, words }
         };
-        Encoding::new(Codec::H264, backends.iter().map(candidate).collect())
+        Encoding::new(Codec::H264, backends.iter().map(candidate).collect(), Arc::default())
     }
 
     /// Encodes and tells whether the packet stands alone, `None` when there is none. The frame must
@@ -330,6 +333,7 @@ mod tests {
         }
         assert_eq!(keys, [Some(true), Some(false), Some(true), Some(false)], "the third is the second's first");
         assert_eq!((first.opened(), second.opened()), (2, 1));
+        assert_eq!(encoding.ledger.count(Count::EncoderLosses), 2);
     }
 
     #[test]

@@ -76,6 +76,8 @@ pub(crate) struct StreamPacket {
     pub(crate) keyframe: bool,
     /// Which picture it shows; compare with [`Hub::version`].
     pub(crate) version: u64,
+    /// When that picture changed.
+    pub(crate) changed: Instant,
     /// The coded size in pixels; may be a little larger than the stream's.
     pub(crate) size: Size,
     pub(crate) data: Bytes,

@@ -5,6 +5,7 @@
 //! encoder that those share who fell behind. Each rung goes at the pace of its fastest viewer, so
 //! that a slow one neither slows nor degrades another.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -17,6 +18,7 @@ use super::encoding::{Job, Outcome};
 use super::steer::{Asker, Steer};
 use super::worker::{Bell, Worker};
 use super::{StreamInfo, StreamPacket};
+use crate::ledger::{Count, Ledger, Step};
 use crate::plan::looks_like_text;
 use crate::source::{Rect, Size};
 
@@ -64,6 +66,9 @@ struct Rung {
     key_wanted: bool,
     /// The version that was handed to the encoder last.
     begun: u64,
+    /// When that picture changed, and when it was handed over.
+    times: (Instant, Instant),
+    ledger: Arc<Ledger>,
     /// The next picture is begun then at the earliest.
     due: Instant,
     /// When somebody asked last.
@@ -164,12 +169,13 @@ impl Stream {
         if self.rung(codec, level).is_none() {
             let Rect { width, height, .. } = self.info.rect;
             let candidates = encoders.candidates(codec, (width, height));
-            let worker = Worker::start(codec, candidates, bell.clone());
+            let ledger = Arc::clone(&encoders.ledger);
+            let worker = Worker::start(codec, candidates, bell.clone(), Arc::clone(&ledger));
             if let Err(error) = &worker {
                 tracing::error!(%error, "cannot start an encoder thread");
             }
             let ceiling = pace(level).quality.min(finest(codec, self.may_be_text()));
-            self.rungs.push(Rung::new(codec, level, ceiling, worker.ok(), now));
+            self.rungs.push(Rung::new(codec, level, ceiling, worker.ok(), now, ledger));
         }
         if let Some(rung) = self.rungs.iter_mut().find(|rung| rung.is(codec, level)) {
             rung.asked = now;
@@ -193,14 +199,14 @@ impl Stream {
     /// Hands the newest picture to the encoders for which the time has come, and lets go of a draw
     /// that nobody is about to read.
     pub(super) fn encode(&mut self, now: Instant) {
-        let Self { info, version, frame, draw, rungs, .. } = self;
+        let Self { info, version, frame, draw, rungs, shown, .. } = self;
         let Rect { x, y, width, height } = info.rect;
         let region = FrameRect { x, y, width, height };
         if let Some(frame) = draw.as_ref().or(frame.as_ref()) {
             for rung in rungs.iter_mut().filter(|rung| rung.wants(*version) && rung.due <= now) {
                 let (keyframe, tuning) = (rung.key_wanted, rung.tuning());
                 let job = Job { frame: frame.clone(), region, keyframe, tag: *version, tuning };
-                rung.submit(job, now);
+                rung.submit(job, shown.unwrap_or(now), now);
             }
         }
         if self.draw_until().is_none_or(|until| until <= now) {
@@ -234,9 +240,21 @@ impl Stream {
 }
 
 impl Rung {
-    fn new(codec: Codec, level: u8, ceiling: u8, worker: Option<Worker>, now: Instant) -> Self {
-        let (chain, steer) = (Chain::default(), Steer::new(ceiling));
-        Self { codec, level, worker, chain, steer, wanted: false, key_wanted: false, begun: 0, due: now, asked: now }
+    fn new(codec: Codec, level: u8, ceiling: u8, worker: Option<Worker>, now: Instant, ledger: Arc<Ledger>) -> Self {
+        Self {
+            codec,
+            level,
+            worker,
+            chain: Chain::default(),
+            steer: Steer::new(ceiling),
+            wanted: false,
+            key_wanted: false,
+            begun: 0,
+            times: (now, now),
+            ledger,
+            due: now,
+            asked: now,
+        }
     }
 
     fn is(&self, codec: Codec, level: u8) -> bool {
@@ -262,10 +280,11 @@ impl Rung {
         follows && self.begun < version
     }
 
-    fn submit(&mut self, job: Job, now: Instant) {
+    /// `changed` is when the job's picture did.
+    fn submit(&mut self, job: Job, changed: Instant, now: Instant) {
         let version = job.tag;
         if self.worker.as_mut().is_some_and(|worker| worker.submit(job)) {
-            (self.wanted, self.key_wanted, self.begun) = (false, false, version);
+            (self.wanted, self.key_wanted, self.begun, self.times) = (false, false, version, (changed, now));
             self.due = now + pace(self.level).least;
         }
     }
@@ -282,7 +301,11 @@ impl Rung {
                 if self.codec == Codec::Mjpeg || !packet.keyframe {
                     self.steer.encoded(packet.data.len(), interval.max(pace(self.level).least));
                 }
-                self.chain.push(stream_packet(packet));
+                let (changed, begun) = self.times;
+                self.ledger.note(Step::Encode, now.saturating_duration_since(begun));
+                self.ledger.add(Count::Frames, 1);
+                self.ledger.add(Count::KeyFrames, packet.keyframe.into());
+                self.chain.push(stream_packet(packet, changed));
             }
             Outcome::Skipped => {
                 self.wanted = true;
@@ -298,11 +321,12 @@ impl Rung {
 }
 
 /// The chain gives it its number.
-fn stream_packet(packet: Packet) -> StreamPacket {
+fn stream_packet(packet: Packet, changed: Instant) -> StreamPacket {
     StreamPacket {
         number: 0,
         keyframe: packet.keyframe,
         version: packet.tag,
+        changed,
         size: Size { width: packet.width, height: packet.height },
         data: Bytes::from_owner(packet.data),
     }

@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 
 use super::encoders::Candidate;
 use super::encoding::{Encoding, Job, Outcome};
+use crate::ledger::Ledger;
 
 /// The engine's end of an encoder thread. Dropping it ends the thread when its picture is done.
 pub(super) struct Worker {
@@ -39,14 +40,19 @@ struct Slot {
 
 impl Worker {
     /// Starts a thread; `bell` rings when it has an outcome.
-    pub(super) fn start(codec: Codec, candidates: Vec<Candidate>, bell: Bell) -> std::io::Result<Self> {
+    pub(super) fn start(
+        codec: Codec,
+        candidates: Vec<Candidate>,
+        bell: Bell,
+        ledger: Arc<Ledger>,
+    ) -> std::io::Result<Self> {
         let (jobs, received) = sync_channel(1);
         let slot = Arc::new(Slot { outcome: Mutex::new(None), bell: bell.clone() });
         let theirs = Arc::clone(&slot);
         let counted = Counted::new(bell);
         thread::Builder::new().name(format!("sumac-{codec}")).spawn(move || {
             let _counted = counted;
-            run(&received, &theirs, Encoding::new(codec, candidates));
+            run(&received, &theirs, Encoding::new(codec, candidates, ledger));
             // A job that was handed over and not begun holds a frame.
             drop(received);
         })?;

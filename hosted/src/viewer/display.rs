@@ -153,8 +153,10 @@ impl Display {
     /// Draws what is pending of a picture that is as large as the surface.
     fn paint(&mut self, line: &mut Line<DisplayServer>, frame: &Frame) -> Result<(), Close> {
         let mut pending = self.viewer.take_pending();
+        let changed = self.viewer.changed().filter(|_| !pending.is_empty());
         self.painter.draw(line, frame, &mut pending, self.unmarked)?;
         if pending.is_empty() {
+            changed.into_iter().for_each(|changed| line.shown(changed));
             self.painter.refine(line, frame, &self.viewer.covered())?;
             // What waits for an acknowledgement is woken by it.
             self.refine_at = self.painter.deadline().filter(|_| line.machine.common().may_send());

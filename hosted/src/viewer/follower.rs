@@ -127,7 +127,8 @@ mod tests {
     use crate::source::Size;
 
     fn packet(number: u64) -> StreamPacket {
-        StreamPacket { number, keyframe: false, version: 10, size: Size { width: 1, height: 1 }, data: Bytes::new() }
+        let (changed, size) = (Instant::now(), Size { width: 1, height: 1 });
+        StreamPacket { number, keyframe: false, version: 10, changed, size, data: Bytes::new() }
     }
 
     #[tokio::test(start_paused = true)]

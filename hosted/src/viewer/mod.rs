@@ -38,6 +38,7 @@ pub(crate) use picture::Encoders;
 
 use crate::connection::{Close, Handler, Line, Linked, drive};
 use crate::devices::Attached;
+use crate::ledger::Refused;
 use crate::server::{Display, Engine};
 use crate::transport::{Peer, Stream};
 
@@ -106,14 +107,17 @@ impl Session {
 /// Runs a linked channel to its end.
 pub(crate) async fn run(engine: &Rc<Engine>, stream: Stream, peer: &Peer, linked: Linked) {
     let (kind, id) = (linked.opened.channel_type, linked.opened.channel_id);
+    let ledger = engine.displays().ledger();
     let session =
         if kind == ChannelType::MAIN { engine.new_session() } else { engine.session(linked.opened.connection_id) };
     let Some(session) = session else {
         tracing::info!(%peer, ?kind, id, "the session ended while the channel was linked");
+        ledger.refuse(Refused::Session);
         return;
     };
     let Some(bell) = session.open((kind, id)) else {
         tracing::info!(%peer, session = session.id, ?kind, id, "the session has this channel already");
+        ledger.refuse(Refused::Session);
         return;
     };
     tracing::info!(%peer, session = session.id, ?kind, id, "channel open");
@@ -218,7 +222,8 @@ impl Context<'_> {
 
     async fn drive<H: Handler>(&self, machine: H::Machine, mut handler: H, linked: Linked) -> Close {
         let framing = Framing::new(linked.opened.negotiated.mini_header, machine.max_body());
-        let mut line = Line::new(machine, self.engine.epoch());
+        let kind = linked.opened.channel_type;
+        let mut line = Line::new(machine, self.engine.epoch()).noted_in(self.engine.displays().ledger(), kind);
         let close = drive(self.stream, framing, linked.received, &mut line, &mut handler, self.bell).await;
         handler.on_close(&mut line);
         close

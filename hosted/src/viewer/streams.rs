@@ -263,6 +263,10 @@ fn send_packet(line: &mut Line<DisplayServer>, wanted: &mut Wanted, packet: &Str
     }
     let sent = send_data(line, wanted, packet)?;
     if sent {
+        // The first one shows what may have changed long before.
+        if wanted.follower.number() != 0 {
+            line.shown(packet.changed);
+        }
         wanted.follower.sent(packet);
     }
     Ok(sent)

@@ -11,5 +11,6 @@ mod command;
 mod devices;
 mod hostile;
 mod link;
+mod metrics;
 mod open;
 mod sumac;

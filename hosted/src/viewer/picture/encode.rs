@@ -1,6 +1,8 @@
 //! Parts of a frame to the bytes of images.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use flate2::{Compress, Compression, FlushCompress, Status};
@@ -13,6 +15,7 @@ use super::choice::Kind;
 use super::content::{Content, Secret};
 use super::encoded::{Body, Encoded, rows};
 use super::glz::Glz;
+use crate::ledger::{Count, Ledger, Step};
 use crate::source::Rect;
 
 /// Of JPEG pictures, on libjpeg's scale of 1 to 100.
@@ -39,6 +42,7 @@ const KNOWN_FROM: u64 = 32 * 32;
 /// About 2.2 MiB, and 4 of pictures, when all of them have been used.
 #[derive(Default)]
 pub(crate) struct Encoders {
+    ledger: Arc<Ledger>,
     lz: Vec<u32>,
     lz4: Option<Box<Lz4Encoder>>,
     quic: Vec<u32>,
@@ -54,6 +58,11 @@ pub(crate) struct Encoders {
 }
 
 impl Encoders {
+    /// None has been used yet.
+    pub(crate) fn new(ledger: Arc<Ledger>) -> Self {
+        Self { ledger, ..Self::default() }
+    }
+
     /// What `rect` shows, where the kind does not find repetitions by itself and it is worth knowing.
     pub(super) fn content(&self, kind: Kind, frame: &Frame, rect: Rect) -> Option<Content> {
         let alone = !matches!(kind, Kind::Rows | Kind::Glz) && rect.area() >= KNOWN_FROM;
@@ -82,6 +91,7 @@ impl Encoders {
     /// Encodes `rect`, which lies inside the frame; as LZ or as rows where the kind is not possible
     /// or does not pay. `None` when the frame cannot be read.
     pub(super) fn encode(&mut self, kind: Kind, glz: Option<&Glz>, frame: &Frame, rect: Rect) -> Option<Encoded> {
+        let begun = Instant::now();
         let coded = match kind {
             Kind::Rows => None,
             Kind::Jpeg => self.jpeg(frame, rect, QUALITY).or_else(|| self.coded(Kind::Quic, None, frame, rect)),
@@ -89,7 +99,10 @@ impl Encoders {
             Kind::Glz => self.coded(Kind::Glz, glz, frame, rect).or_else(|| self.coded(Kind::Lz, None, frame, rect)),
             _ => self.coded(kind, None, frame, rect),
         };
-        coded.or_else(|| rows(frame, rect))
+        let encoded = coded.or_else(|| rows(frame, rect))?;
+        self.ledger.note(Step::Encode, begun.elapsed());
+        self.ledger.add(Count::Images, 1);
+        Some(encoded)
     }
 
     /// The best of a few qualities that is small enough, else the smallest.
