@@ -186,9 +186,11 @@ fn keys(object: &serde_json::Value) -> Vec<&String> {
 #[test]
 fn what_fails_at_run_time_is_named_with_status_1() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let at = taken.local_addr().unwrap().to_string();
     let port = taken.local_addr().unwrap().port().to_string();
     for (args, message) in [
         (&["--port", &port][..], format!("sumac: cannot listen on 127.0.0.1:{port}: Address already in use")),
+        (&["--port", "0", "--metrics", &at], format!("sumac: cannot listen on {at}: Address already in use")),
         (
             &["--password-file", "/nonexistent/pw", "--port", "0"],
             "sumac: password file /nonexistent/pw: No such".into(),
