@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use sumac::config::StreamingVideo;
-use sumac::plan::{Region, VideoPlan, find_fills, find_scroll, tighten};
+use sumac::plan::{Region, VideoPlan, find_fills, find_scroll, natural_parts, tighten};
 use sumac::source::{Rect, Size};
 use sumac_backends::{Frame, Layout};
 
@@ -107,6 +107,9 @@ fn scroll_and_fill(c: &mut Criterion) {
     group.bench_function("no scroll", |b| b.iter(|| find_scroll(&before, &other, black_box(&all))));
     group.bench_function("fills of a desktop", |b| b.iter(|| find_fills(&other, black_box(&all))));
     group.bench_function("fills of a picture", |b| b.iter(|| find_fills(&before, black_box(&all))));
+    for (name, picture) in [("natural parts of a desktop", &other), ("natural parts of a picture", &before)] {
+        group.bench_function(name, |b| b.iter(|| natural_parts(black_box(picture), SIZE.bounds())));
+    }
     group.finish();
 }
 
