@@ -8,9 +8,9 @@ use std::str::FromStr;
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use sumac::config::{
-    Config, DmabufMemory, EncoderName, Frames, ImageCompression, Name, QemuAddress, QemuDisplay, SoundCheck,
-    SourceChoice, StreamingVideo, Ticketing, UnixAddress, Uuid, ValueError, VideoCodecs, WanCompression,
-    apply_spice_options, parse_encoder, parse_size,
+    ChannelWord, Config, DmabufMemory, EncoderName, Frames, ImageCompression, KeyPassword, Name, QemuAddress,
+    QemuDisplay, Security, SoundCheck, SourceChoice, StreamingVideo, Ticketing, Tls, UnixAddress, Uuid, ValueError,
+    VideoCodecs, WanCompression, apply_spice_options, parse_encoder, parse_size,
 };
 use sumac::qemu::QemuCommand;
 use sumac::source::Size;
@@ -33,6 +33,14 @@ enum Command {
     Serve(Box<Serve>),
     /// Start a QEMU, serve its consoles and end with it: sumac qemu [options] -- qemu-system-x86_64 ...
     Qemu(Box<QemuArgs>),
+    /// Make a CA and a server certificate for --x509-dir, and say how to use them.
+    Cert {
+        /// The folder, which is made.
+        dir: PathBuf,
+        /// Host names and IP addresses by which viewers reach the server, the main one first.
+        #[arg(value_name = "NAME", default_values = ["localhost", "127.0.0.1", "::1"])]
+        names: Vec<String>,
+    },
     /// Print what can be encoded here, per backend and device, or why not.
     Probe {
         /// As one JSON object.
@@ -53,6 +61,13 @@ pub(crate) enum Action {
         command: QemuCommand,
         /// The consoles' ids; none means all graphical ones.
         consoles: Vec<u32>,
+    },
+    /// To make certificates.
+    Cert {
+        /// Where.
+        dir: PathBuf,
+        /// For which hosts.
+        names: Vec<String>,
     },
     /// To say what can be encoded here.
     Probe {
@@ -89,6 +104,8 @@ struct ServerArgs {
     #[command(flatten)]
     listen: ListenArgs,
     #[command(flatten)]
+    tls: TlsArgs,
+    #[command(flatten)]
     access: AccessArgs,
     #[command(flatten)]
     picture: PictureArgs,
@@ -105,12 +122,46 @@ struct ListenArgs {
     /// TCP port, 0 to let the system choose [default: 5900, unless there is a --unix].
     #[arg(long, value_name = "N")]
     port: Option<u16>,
-    /// TLS port (not in this build yet).
+    /// TCP port for TLS only, 0 to let the system choose; --port takes TLS, too, when there is a
+    /// certificate.
     #[arg(long, value_name = "N")]
     tls_port: Option<u16>,
     /// UNIX socket; a leading @ makes it abstract.
     #[arg(long, value_name = "PATH")]
     unix: Option<OsString>,
+    /// Folder of files for browsers, such as /usr/share/spice-html5.
+    #[arg(long, value_name = "DIR")]
+    web_root: Option<PathBuf>,
+}
+
+#[derive(Args)]
+#[command(next_help_heading = "TLS")]
+struct TlsArgs {
+    /// Folder with server-cert.pem, server-key.pem and ca-cert.pem; `sumac cert DIR` makes one.
+    /// SIGHUP reads them again.
+    #[arg(long, value_name = "DIR")]
+    x509_dir: Option<PathBuf>,
+    /// The server's certificate, and those between it and its CA.
+    #[arg(long, value_name = "FILE")]
+    x509_cert_file: Option<PathBuf>,
+    /// Its private key.
+    #[arg(long, value_name = "FILE")]
+    x509_key_file: Option<PathBuf>,
+    /// The certificates of the CA.
+    #[arg(long, value_name = "FILE")]
+    x509_cacert_file: Option<PathBuf>,
+    /// File with the password of an encrypted private key in its first line.
+    #[arg(long, value_name = "FILE")]
+    x509_key_password_file: Option<PathBuf>,
+    /// Viewers must have a certificate of the CA, too.
+    #[arg(long)]
+    tls_verify_client: bool,
+    /// Channel that may only be linked over TLS, such as inputs; default means all others.
+    #[arg(long, value_name = "CHANNEL")]
+    tls_channel: Vec<ChannelWord>,
+    /// Channel that may only be linked in clear.
+    #[arg(long, value_name = "CHANNEL")]
+    plaintext_channel: Vec<ChannelWord>,
 }
 
 #[derive(Args)]
@@ -246,6 +297,7 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Action, 
     let cli = Cli::try_parse_from(args)?;
     let action = match cli.command {
         Some(Command::Probe { json }) => return Ok(Action::Probe { json }),
+        Some(Command::Cert { dir, names }) => return Ok(Action::Cert { dir, names }),
         Some(Command::Qemu(qemu)) => qemu.into_action(),
         Some(Command::Serve(serve)) => serve.into_action(),
         None => cli.serve.into_action(),
@@ -276,6 +328,11 @@ impl ServerArgs {
             apply_spice_options(words, &mut config).map_err(|error| format!("--spice: {error}"))?;
         }
         self.listen.apply(&mut config)?;
+        self.tls.apply(&mut config);
+        if config.listen.tls_port.is_some() && !config.tls.is_wanted() {
+            let how = "name a folder of them with --x509-dir, `sumac cert DIR` makes one";
+            return Err(format!("--tls-port: TLS needs a certificate: {how}"));
+        }
         self.access.apply(&mut config);
         self.picture.apply(&mut config);
         self.output.apply(&mut config);
@@ -285,21 +342,37 @@ impl ServerArgs {
 
 impl ListenArgs {
     fn apply(self, config: &mut Config) -> Result<(), String> {
-        if self.tls_port.is_some() {
-            return Err("--tls-port: TLS is not in this build yet; it has --port and --unix".into());
-        }
+        config.web_root = self.web_root;
         let listen = &mut config.listen;
         listen.port = self.port.or(listen.port);
+        listen.tls_port = self.tls_port.or(listen.tls_port);
         if let Some(unix) = self.unix {
             listen.unix = Some(UnixAddress::from(unix.as_os_str()));
         }
         if let Some(addr) = self.addr {
-            if listen.tcp_port().is_none() {
+            if listen.tcp_port().or(listen.tls_port).is_none() {
                 return Err("--addr: there is no TCP port; add --port N to have one beside the UNIX socket".into());
             }
             listen.addr = addr;
         }
         Ok(())
+    }
+}
+
+impl TlsArgs {
+    fn apply(self, config: &mut Config) {
+        config.tls.overrule(Tls {
+            dir: self.x509_dir,
+            certificate: self.x509_cert_file,
+            key: self.x509_key_file,
+            ca: self.x509_cacert_file,
+            key_password: self.x509_key_password_file.map(KeyPassword::File),
+            verify_client: self.tls_verify_client,
+        });
+        let secured = self.tls_channel.into_iter().map(|channel| (channel, Security::Secured));
+        config.channel_security.extend(secured);
+        let unsecured = self.plaintext_channel.into_iter().map(|channel| (channel, Security::Unsecured));
+        config.channel_security.extend(unsecured);
     }
 }
 
@@ -413,6 +486,9 @@ fn on_off(text: &str) -> Result<bool, ValueError> {
 
 #[cfg(test)]
 mod tests {
+    use sumac::config::{Policy, channel_policy};
+    use sumac_core::proto::common::ChannelType;
+
     use super::*;
 
     fn parsed(line: &str) -> Result<Action, clap::Error> {
@@ -422,7 +498,7 @@ mod tests {
     fn config(line: &str) -> Config {
         match parsed(line).unwrap_or_else(|error| panic!("{line}: {error}")) {
             Action::Serve(config) => *config,
-            Action::Qemu { .. } | Action::Probe { .. } => panic!("{line}: it does not serve"),
+            _ => panic!("{line}: it does not serve"),
         }
     }
 
@@ -475,6 +551,33 @@ mod tests {
         assert!(config("sumac --exclusive").exclusive);
         assert_eq!(config("sumac --vv none").vv, None);
         assert_eq!(config("sumac --vv ./none").vv, Some("./none".into()));
+    }
+
+    #[test]
+    fn certificates_and_what_may_travel_in_clear() {
+        let from_spice =
+            config("sumac --spice tls-port=1,x509-dir=a,x509-key-password=p,tls-channel=default,tls-channel=main");
+        assert_eq!((from_spice.listen.tcp_port(), from_spice.listen.tls_port), (None, Some(1)));
+        assert_eq!(from_spice.tls.key_file(), Some("a/server-key.pem".into()));
+        let policy = channel_policy(&from_spice.channel_security);
+        assert_eq!(policy, Policy::all(Security::Secured).with(ChannelType::MAIN, Security::Secured));
+        let both = config(
+            "sumac --spice x509-dir=a,x509-cert-file=c --port 1 --tls-port 2 --x509-dir b --x509-key-file k \
+             --x509-cacert-file ca --x509-key-password-file p --tls-verify-client --plaintext-channel playback",
+        );
+        let tls = Tls {
+            dir: Some("b".into()),
+            certificate: Some("c".into()),
+            key: Some("k".into()),
+            ca: Some("ca".into()),
+            key_password: Some(KeyPassword::File("p".into())),
+            verify_client: true,
+        };
+        assert_eq!((both.listen.port, both.listen.tls_port, both.tls), (Some(1), Some(2), tls));
+        assert_eq!(channel_policy(&both.channel_security).of(ChannelType::PLAYBACK), Security::Unsecured);
+        assert_eq!(config("sumac --tls-port 1 --addr ::1 --x509-dir a").listen.addr, "::1");
+        let Ok(Action::Cert { names, .. }) = parsed("sumac cert pki") else { panic!("no certificate") };
+        assert_eq!(names, ["localhost", "127.0.0.1", "::1"]);
     }
 
     #[test]
@@ -546,8 +649,12 @@ mod tests {
     fn usage_errors_name_the_thing() {
         for (line, expected) in [
             ("sumac --spice prot=1", "error: --spice: unknown word 'prot'; supported are "),
-            ("sumac --spice tls-port=1", "error: --spice: 'tls-port' is a word of QEMU's that is not in this build"),
-            ("sumac --tls-port 5901", "error: --tls-port: TLS is not in this build yet; it has --port and --unix"),
+            ("sumac --spice tls-ciphers=x", "error: --spice: 'tls-ciphers' is a word of QEMU's that is not in this"),
+            (
+                "sumac --tls-channel x",
+                "error: invalid value 'x' for '--tls-channel <CHANNEL>': 'x' is not one of default,",
+            ),
+            ("sumac --tls-port 1", "error: --tls-port: TLS needs a certificate: name a folder of them with --x509-dir"),
             ("sumac --port 65536", "error: invalid value '65536' for '--port <N>': "),
             ("sumac --unix s --addr ::1", "error: --addr: there is no TCP port; add --port N"),
             ("sumac --size 0x0", "error: invalid value '0x0' for '--size <WxH>': '0x0' is not a size like 1280x720"),

@@ -2,6 +2,7 @@
 
 pub mod agent;
 pub mod auth;
+pub mod cert;
 pub mod config;
 pub mod devices;
 pub mod ledger;

@@ -2,6 +2,7 @@
 
 use std::io::{self, IsTerminal, Write};
 use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
 use std::process::{ExitCode, ExitStatus};
 
 use tracing_subscriber::EnvFilter;
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
             Ok(status) => return ExitCode::from(status_of(status)),
             Err(error) => Err(error),
         },
+        Action::Cert { dir, names } => cert(&dir, &names),
         Action::Probe { json } => probe(json),
     };
     match done {
@@ -45,6 +47,20 @@ fn main() -> ExitCode {
 fn status_of(status: ExitStatus) -> u8 {
     let number = status.code().or_else(|| Some(128 + status.signal()?));
     number.and_then(|number| u8::try_from(number).ok()).unwrap_or(FAILED)
+}
+
+fn cert(dir: &Path, names: &[String]) -> anyhow::Result<()> {
+    let subject = sumac::cert::make(dir, names)?;
+    let (dir, host) = (dir.display(), names.first().map_or("localhost", String::as_str));
+    let mut out = io::stdout().lock();
+    writeln!(
+        out,
+        "{dir}/ca-cert.pem is for viewers; keep ca-key.pem and server-key.pem secret.\n\
+         serve with:   sumac --addr :: --port 5900 --tls-port 5901 --x509-dir {dir}\n\
+         connect with: remote-viewer sumac.vv, or from another machine\n              \
+         remote-viewer --spice-ca-file={dir}/ca-cert.pem --spice-host-subject={subject} spice://{host}?tls-port=5901"
+    )?;
+    Ok(())
 }
 
 fn probe(json: bool) -> anyhow::Result<()> {

@@ -43,6 +43,8 @@ const LAST_WORDS: Duration = Duration::from_millis(500);
 pub struct Ready {
     /// TCP addresses that are open.
     pub tcp: Vec<SocketAddr>,
+    /// TCP addresses that are open for TLS only.
+    pub tls: Vec<SocketAddr>,
     /// UNIX socket that is open.
     pub unix: Option<UnixAddress>,
     /// Size of the first picture.
@@ -127,7 +129,8 @@ impl Reporter {
 impl fmt::Display for Ready {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let port = self.tcp.first().map_or(0, SocketAddr::port);
-        let tcp: Vec<_> = self.tcp.iter().map(SocketAddr::to_string).collect();
+        let tls_port = self.tls.first().map_or(0, SocketAddr::port);
+        let tcp: Vec<_> = self.tcp.iter().chain(&self.tls).map(SocketAddr::to_string).collect();
         let tcp = if tcp.is_empty() { "-".to_owned() } else { tcp.join(",") };
         // Escaped, because a path may hold anything and this is one line, cut at its spaces.
         let escaped = |unix: &UnixAddress| unix.to_string().escape_debug().to_string().replace(' ', "\\x20");
@@ -135,7 +138,7 @@ impl fmt::Display for Ready {
         let (pid, Size { width, height }, codecs) = (std::process::id(), self.size, &self.codecs);
         write!(
             f,
-            "ready pid={pid} port={port} tls_port=0 unix={unix} addr={tcp} size={width}x{height} codecs={codecs}"
+            "ready pid={pid} port={port} tls_port={tls_port} unix={unix} addr={tcp} size={width}x{height} codecs={codecs}"
         )?;
         self.metrics.map_or(Ok(()), |at| write!(f, " metrics={at}"))
     }
@@ -258,6 +261,7 @@ mod tests {
     fn ready() -> Ready {
         Ready {
             tcp: vec!["127.0.0.1:5900".parse().unwrap(), "[::1]:5900".parse().unwrap()],
+            tls: Vec::new(),
             unix: None,
             size: Size { width: 1280, height: 720 },
             codecs: "mjpeg,h264".parse().unwrap(),

@@ -10,7 +10,8 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::auth::Password;
-use crate::config::UnixAddress;
+use crate::config::{Policy, UnixAddress, allows_clear, secure_channels};
+use crate::transport::Listeners;
 
 /// Only the owner: the password is in it.
 const MODE: u32 = 0o600;
@@ -22,6 +23,32 @@ pub enum Target {
     Tcp(SocketAddr),
     /// Socket file, absolute.
     Unix(String),
+}
+
+/// What a viewer must know of TLS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Secure {
+    /// The port where it is spoken.
+    pub port: u16,
+    /// Whether any channel may be linked in clear, and there is a port for it.
+    pub clear: bool,
+    /// The channels that are linked over it; `None` means all.
+    pub channels: Option<Vec<&'static str>>,
+    /// The subject of the server's certificate.
+    pub subject: String,
+    /// The CA's certificates, in PEM.
+    pub ca: Option<String>,
+}
+
+impl Secure {
+    /// What holds for these sockets, with a certificate of this subject and CA: where TLS may be
+    /// spoken, it is.
+    pub fn new(listeners: &Listeners, subject: String, ca: Option<String>, policy: &Policy) -> Self {
+        let (clear, tls) = (listeners.tcp_addresses(), listeners.tls_addresses());
+        let port = tls.first().or(clear.first()).map_or(0, SocketAddr::port);
+        let channels = secure_channels(policy);
+        Self { port, clear: !clear.is_empty() && allows_clear(policy), channels, subject, ca }
+    }
 }
 
 impl Target {
@@ -41,7 +68,13 @@ impl Target {
 
 /// Writes the file with mode 0600, all of it or nothing: it appears under `path` when it is complete.
 /// A regular file there is replaced, anything else is an error.
-pub fn write(path: &Path, target: &Target, password: Option<&Password>, title: &str) -> io::Result<()> {
+pub fn write(
+    path: &Path,
+    target: &Target,
+    secure: Option<&Secure>,
+    password: Option<&Password>,
+    title: &str,
+) -> io::Result<()> {
     match fs::symlink_metadata(path) {
         Ok(found) if !found.is_file() => {
             return Err(io::Error::new(io::ErrorKind::AlreadyExists, "it exists and is not a regular file"));
@@ -51,8 +84,9 @@ pub fn write(path: &Path, target: &Target, password: Option<&Password>, title: &
         Err(error) => return Err(error),
     }
     let (mut file, unfinished) = create_beside(path)?;
-    let written =
-        file.write_all(contents(target, password, title).as_bytes()).and_then(|()| fs::rename(&unfinished, path));
+    let written = file
+        .write_all(contents(target, secure, password, title).as_bytes())
+        .and_then(|()| fs::rename(&unfinished, path));
     if written.is_err() {
         // The first error is the one worth telling.
         let _ = fs::remove_file(&unfinished);
@@ -71,7 +105,7 @@ fn create_beside(path: &Path) -> io::Result<(File, PathBuf)> {
     Ok((file, unfinished))
 }
 
-fn contents(target: &Target, password: Option<&Password>, title: &str) -> String {
+fn contents(target: &Target, secure: Option<&Secure>, password: Option<&Password>, title: &str) -> String {
     let mut text = String::from("[virt-viewer]\ntype=spice\n");
     let mut line = |key: &str, value: &str| {
         text.push_str(key);
@@ -82,7 +116,16 @@ fn contents(target: &Target, password: Option<&Password>, title: &str) -> String
     match target {
         Target::Tcp(address) => {
             line("host", &host(address));
-            line("port", &address.port().to_string());
+            if secure.is_none_or(|secure| secure.clear) {
+                line("port", &address.port().to_string());
+            }
+            if let Some(Secure { port, channels, subject, ca, .. }) = secure {
+                line("tls-port", &port.to_string());
+                let channels = channels.as_ref().map_or("all".into(), |channels| channels.join(";"));
+                line("secure-channels", &channels);
+                line("host-subject", subject);
+                ca.iter().for_each(|ca| line("ca", ca));
+            }
         }
         Target::Unix(path) => line("unix-path", path),
     }
@@ -177,14 +220,33 @@ mod tests {
     fn contents_as_virt_viewer_reads_them() {
         let password = Password::new(" a\\b;c ").unwrap();
         assert_eq!(
-            contents(&tcp("[::1]:5900"), Some(&password), "My desk"),
+            contents(&tcp("[::1]:5900"), None, Some(&password), "My desk"),
             "[virt-viewer]\ntype=spice\nhost=::1\nport=5900\npassword=\\sa\\\\b;c\\s\ntitle=My desk\n"
         );
         assert_eq!(
-            contents(&Target::Unix("/run/a b".into()), None, "x"),
+            contents(&Target::Unix("/run/a b".into()), None, None, "x"),
             "[virt-viewer]\ntype=spice\nunix-path=/run/a b\ntitle=x\n"
         );
         assert_eq!(host(&"[fe80::1%2]:1".parse().unwrap()), "fe80::1%2");
+    }
+
+    #[test]
+    fn tls_is_spoken_where_it_may_be() {
+        let secure = Secure {
+            port: 5901,
+            clear: true,
+            channels: Some(vec!["main", "inputs"]),
+            subject: "O=a\\,b,CN=desk".into(),
+            ca: Some("-----\nA\n".into()),
+        };
+        assert_eq!(
+            contents(&tcp("[::1]:5900"), Some(&secure), None, "x"),
+            "[virt-viewer]\ntype=spice\nhost=::1\nport=5900\ntls-port=5901\nsecure-channels=main;inputs\n\
+             host-subject=O=a\\\\,b,CN=desk\nca=-----\\nA\\n\ntitle=x\n"
+        );
+        let only = Secure { clear: false, channels: None, ca: None, ..secure };
+        let text = contents(&tcp("[::1]:5900"), Some(&only), None, "x");
+        assert!(text.contains("host=::1\ntls-port=5901\nsecure-channels=all\nhost-subject="), "{text}");
     }
 
     #[test]
@@ -201,7 +263,7 @@ mod tests {
         let path = dir.path().join("sumac.vv");
         fs::write(&path, "old").unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
-        write(&path, &tcp("127.0.0.1:1"), None, "x").unwrap();
+        write(&path, &tcp("127.0.0.1:1"), None, None, "x").unwrap();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert!(fs::read_to_string(&path).unwrap().contains("port=1\n"));
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "nothing else is left behind");
@@ -212,7 +274,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("sumac.vv");
         drop(create_beside(&path).unwrap());
-        write(&path, &tcp("127.0.0.1:1"), None, "x").unwrap();
+        write(&path, &tcp("127.0.0.1:1"), None, None, "x").unwrap();
     }
 
     #[test]
@@ -221,7 +283,7 @@ mod tests {
         let link = dir.path().join("link");
         std::os::unix::fs::symlink("/dev/null", &link).unwrap();
         for path in [dir.path(), &link, Path::new("/dev/null")] {
-            let error = write(path, &tcp("127.0.0.1:1"), None, "x").unwrap_err();
+            let error = write(path, &tcp("127.0.0.1:1"), None, None, "x").unwrap_err();
             assert_eq!(error.to_string(), "it exists and is not a regular file");
         }
         assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
@@ -229,7 +291,7 @@ mod tests {
 
     #[test]
     fn a_directory_that_is_not_there_is_an_error() {
-        let error = write(Path::new("/nonexistent/a.vv"), &tcp("127.0.0.1:1"), None, "x").unwrap_err();
+        let error = write(Path::new("/nonexistent/a.vv"), &tcp("127.0.0.1:1"), None, None, "x").unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::NotFound);
     }
 }

@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 """A SPICE client for tests, on spice-gtk's library through GObject introspection.
 
-spice-client.py URI [--password P] [--audio] [--small-caches] [--usb] [--share FOLDER]
+spice-client.py URI [--password P] [--ca-file FILE] [--host-subject S] [--audio] [--small-caches] [--usb]
+    [--share FOLDER]
 
 Says what happens as one JSON object a line on standard output, its `event` one of: open, closed
 (channel, id), error, surface (width, height, display), surface-gone, mark, draw (x, y, width, height),
@@ -53,6 +54,8 @@ gi.require_version("SpiceClientGLib", "2.0")
 from gi.repository import Gio, GLib, GObject, SpiceClientGLib as Spice  # noqa: E402
 
 PATTERN = bytes(random.Random(1).choices(b" etaoin shrdlu", k=200003))
+PROPERTIES = {
+    "--password": "password", "--share": "shared-dir", "--ca-file": "ca-file", "--host-subject": "cert-subject"}
 MOUSE_MODES = {"server": 1, "client": 2}
 CLIPBOARD_TEXT = 1
 CLIPBOARD_FILES = 6
@@ -70,7 +73,7 @@ on = GObject.Object.connect
 
 
 class Client:
-    def __init__(self, uri, password, folder, flags):
+    def __init__(self, uri, properties, flags):
         self.loop = GLib.MainLoop()
         self.channels = {}
         self.surfaces = {}
@@ -91,10 +94,8 @@ class Client:
             # Bytes; a picture of 100x100 has 40 000.
             self.session.set_property("cache-size", 100_000)
             self.session.set_property("glz-window-size", 50_000)
-        if folder:
-            self.session.set_property("shared-dir", folder)
-        if password:
-            self.session.set_property("password", password)
+        for name, value in properties.items():
+            self.session.set_property(name, value)
         on(self.session, "channel-new", self.on_channel)
         GLib.io_add_watch(sys.stdin.fileno(), GLib.PRIORITY_DEFAULT, GLib.IO_IN | GLib.IO_HUP, self.on_stdin)
         self.pending = b""
@@ -443,9 +444,9 @@ def main():
     flags = {flag for flag in ("--audio", "--small-caches", "--usb") if flag in options}
     options = [option for option in options if option not in flags]
     values = dict(zip(options[::2], options[1::2]))
-    if len(options) % 2 or not values.keys() <= {"--password", "--share"}:
+    if len(options) % 2 or not values.keys() <= PROPERTIES.keys():
         sys.exit(__doc__)
-    Client(uri, values.get("--password"), values.get("--share"), flags).loop.run()
+    Client(uri, {PROPERTIES[option]: value for option, value in values.items()}, flags).loop.run()
 
 
 main()

@@ -17,6 +17,8 @@ pub struct Listen {
     pub addr: String,
     /// TCP port; 0 lets the system choose. `None`: see [`tcp_port`](Self::tcp_port).
     pub port: Option<u16>,
+    /// TCP port for TLS and nothing else, beside the other or alone; 0 lets the system choose.
+    pub tls_port: Option<u16>,
     /// UNIX socket, beside TCP or alone.
     pub unix: Option<UnixAddress>,
     /// Which of the addresses behind `addr` are used.
@@ -45,19 +47,17 @@ pub enum UnixAddress {
 }
 
 impl Listen {
-    /// The TCP port to open, if any: the one asked for, or 5900 when neither it nor a UNIX socket
+    /// The TCP port to open, if any: the one asked for, or 5900 when neither it nor another socket
     /// was asked for.
     pub fn tcp_port(&self) -> Option<u16> {
-        match (self.port, &self.unix) {
-            (None, Some(_)) => None,
-            (port, _) => Some(port.unwrap_or(DEFAULT_PORT)),
-        }
+        let other = self.unix.is_some() || self.tls_port.is_some();
+        self.port.or((!other).then_some(DEFAULT_PORT))
     }
 }
 
 impl Default for Listen {
     fn default() -> Self {
-        Self { addr: DEFAULT_ADDR.into(), port: None, unix: None, family: Family::Any }
+        Self { addr: DEFAULT_ADDR.into(), port: None, tls_port: None, unix: None, family: Family::Any }
     }
 }
 
@@ -95,6 +95,7 @@ mod tests {
         ] {
             assert_eq!(Listen { port, unix, ..Listen::default() }.tcp_port(), opens);
         }
+        assert_eq!(Listen { tls_port: Some(1), ..Listen::default() }.tcp_port(), None);
     }
 
     #[test]

@@ -10,6 +10,9 @@ pub use listen::{DEFAULT_ADDR, DEFAULT_PORT, Family, Listen, UnixAddress};
 pub use qemu::{QemuAddress, QemuDisplay};
 pub use spice_option::{OptionError, apply_spice_options};
 pub use sumac_backends::registry::EncoderName;
+pub use sumac_core::link::{Policy, Security};
+pub use tls::{ChannelWord, KeyPassword, Tls, channel_policy};
+pub(crate) use tls::{allows_clear, secure_channels};
 pub use words::{
     DmabufMemory, ImageCompression, Name, StreamingVideo, Uuid, ValueError, VideoCodec, VideoCodecs, WanCompression,
     parse_encoder, parse_size,
@@ -22,6 +25,7 @@ mod listen;
 mod qemu;
 mod spice_option;
 mod sys;
+mod tls;
 mod words;
 
 /// What a server is and does. `Config::default()` serves the built-in desktop to this machine only,
@@ -30,6 +34,13 @@ mod words;
 pub struct Config {
     /// Where clients connect. Default: 127.0.0.1, port 5900.
     pub listen: Listen,
+    /// The server's certificate; with one, TLS is spoken on every port. Default: none.
+    pub tls: Tls,
+    /// Which channels may be linked in clear, and which over TLS; see [`channel_policy`]. Default: all
+    /// in both ways.
+    pub channel_security: Vec<(ChannelWord, Security)>,
+    /// A folder of files for browsers, sent to those who ask a port for one. Default: none.
+    pub web_root: Option<PathBuf>,
     /// What a client must know. Default: a random password.
     pub ticketing: Ticketing,
     /// Whether wrong tickets slow down their sender's next new sessions. Default: yes.
@@ -146,6 +157,9 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             listen: Listen::default(),
+            tls: Tls::default(),
+            channel_security: Vec::new(),
+            web_root: None,
             ticketing: Ticketing::Generated,
             auth_rate: true,
             exclusive: false,

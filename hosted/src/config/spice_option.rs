@@ -9,7 +9,10 @@
 use std::ffi::OsStr;
 use std::str::FromStr;
 
-use super::{Config, Family, Ticketing, UnixAddress, ValueError};
+use sumac_core::link::Security;
+use zeroize::Zeroizing;
+
+use super::{ChannelWord, Config, Family, KeyPassword, Ticketing, Tls, UnixAddress, ValueError};
 use crate::auth::{Password, PasswordError};
 
 /// Words that are served.
@@ -24,13 +27,21 @@ const SERVED: &[&str] = &[
     "ipv6",
     "jpeg-wan-compression",
     "password",
+    "plaintext-channel",
     "playback-compression",
     "port",
     "rendernode",
     "seamless-migration",
     "streaming-video",
+    "tls-channel",
+    "tls-port",
     "unix",
     "video-codecs",
+    "x509-cacert-file",
+    "x509-cert-file",
+    "x509-dir",
+    "x509-key-file",
+    "x509-key-password",
     "zlib-glz-wan-compression",
 ];
 
@@ -39,17 +50,9 @@ const UNSERVED: &[(&str, Option<&str>)] = &[
     ("agent-mouse", None),
     ("max-refresh-rate", None),
     ("password-secret", None),
-    ("plaintext-channel", None),
     ("sasl", Some("off")),
-    ("tls-channel", None),
     ("tls-ciphers", None),
-    ("tls-port", None),
-    ("x509-cacert-file", None),
-    ("x509-cert-file", None),
     ("x509-dh-key-file", None),
-    ("x509-dir", None),
-    ("x509-key-file", None),
-    ("x509-key-password", None),
 ];
 
 /// What is wrong with an option string. The message names the word.
@@ -104,6 +107,9 @@ pub fn apply_spice_options(text: &str, config: &mut Config) -> Result<(), Option
 struct Wanted {
     addr: Option<String>,
     port: Option<u16>,
+    tls_port: Option<u16>,
+    tls: Tls,
+    channel_security: Vec<(ChannelWord, Security)>,
     unix: bool,
     ipv4: bool,
     ipv6: bool,
@@ -125,6 +131,16 @@ impl Wanted {
         match word {
             "addr" => self.addr = Some(text(word, value)?),
             "port" => self.port = Some(port(word, value)?),
+            "tls-port" => self.tls_port = Some(port(word, value)?),
+            "tls-channel" => self.channel_security.push((parsed(word, value)?, Security::Secured)),
+            "plaintext-channel" => self.channel_security.push((parsed(word, value)?, Security::Unsecured)),
+            "x509-dir" => self.tls.dir = Some(text(word, value)?.into()),
+            "x509-cert-file" => self.tls.certificate = Some(text(word, value)?.into()),
+            "x509-key-file" => self.tls.key = Some(text(word, value)?.into()),
+            "x509-cacert-file" => self.tls.ca = Some(text(word, value)?.into()),
+            "x509-key-password" => {
+                self.tls.key_password = Some(KeyPassword::Text(Zeroizing::new(text(word, value)?)));
+            }
             "unix" => self.unix = boolean(word, value)?,
             "ipv4" => self.ipv4 = boolean(word, value)?,
             "ipv6" => self.ipv6 = boolean(word, value)?,
@@ -156,6 +172,9 @@ impl Wanted {
             config.listen.addr = addr;
         }
         config.listen.port = self.port.or(config.listen.port);
+        config.listen.tls_port = self.tls_port.or(config.listen.tls_port);
+        config.tls.overrule(self.tls);
+        config.channel_security.extend(self.channel_security);
         config.listen.family = match (self.ipv4, self.ipv6) {
             (true, false) => Family::V4,
             (false, true) => Family::V6,
@@ -339,7 +358,8 @@ mod tests {
             ("addr", "'addr' needs a value, as in addr=VALUE".into()),
             ("disable-ticketing=yes", "disable-ticketing: 'yes' is not on or off".into()),
             ("streaming-video=on", "streaming-video: 'on' is not one of off, all, filter".into()),
-            ("tls-port=5901", not_built("tls-port")),
+            ("tls-ciphers=x", not_built("tls-ciphers")),
+            ("tls-channel=x", "tls-channel: 'x' is not one of default, main, display, inputs, cursor, playback, record, tunnel, smartcard, usbredir, port, webdav".into()),
             ("gl=yes", "gl: 'yes' is not on or off".to_owned()),
             ("sasl", not_built("sasl")),
             ("seamless-migration=2", "seamless-migration: '2' is not on or off".into()),

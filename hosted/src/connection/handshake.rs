@@ -1,5 +1,6 @@
 //! From an accepted connection to an open channel: drives core's link machine.
 
+use std::io::ErrorKind;
 use std::time::Duration;
 
 use sumac_core::link::{
@@ -12,10 +13,11 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::auth::{Attempt, TicketKey};
+use crate::config::channel_policy;
 use crate::ledger::Refused;
 use crate::server::{Engine, Found};
 use crate::sound::opus_is_there;
-use crate::transport::{HANDSHAKE_TIME, Peer, Stream};
+use crate::transport::{HANDSHAKE_TIME, NotEntered, Peer, Stream};
 
 /// Bytes read at once; a whole link is a few hundred.
 const READ_STEP: usize = 1024;
@@ -37,6 +39,12 @@ pub(crate) enum LinkFailed {
     /// The ticket was not accepted; the reason holds no secret.
     #[error("ticket refused: {0}")]
     Ticket(String),
+    /// It never came to a link.
+    #[error(transparent)]
+    NotEntered(#[from] NotEntered),
+    /// The client took too long before it.
+    #[error("the client took more than {} s to come to its link", HANDSHAKE_TIME.as_secs())]
+    Late,
     /// The connection ended or broke.
     #[error("the connection ended while it was linked: {0}")]
     Io(#[from] std::io::Error),
@@ -49,18 +57,27 @@ impl LinkFailed {
     /// As the ledger counts it.
     pub(crate) fn class(&self) -> Refused {
         match self {
-            Self::Closed(_) => Refused::Protocol,
             Self::Ticket(_) => Refused::Ticket,
-            Self::Io(_) => Refused::Broken,
-            Self::Internal(_) => Refused::Internal,
+            // What is not TLS or WebSocket is as invalid as what is not SPICE.
+            Self::NotEntered(NotEntered::Io(error)) | Self::Io(error) if error.kind() != ErrorKind::InvalidData => {
+                Refused::Broken
+            }
+            Self::NotEntered(NotEntered::Tls(_)) | Self::Internal(_) => Refused::Internal,
+            Self::Closed(_) | Self::NotEntered(_) | Self::Late | Self::Io(_) => Refused::Protocol,
         }
     }
 }
 
-/// Links `stream`. Takes no longer than [`HANDSHAKE_TIME`].
-pub(crate) async fn handshake(engine: &Engine, stream: &mut Stream, peer: &Peer) -> Result<Linked, LinkFailed> {
-    let wait_ms = u64::try_from(HANDSHAKE_TIME.as_millis()).unwrap_or(u64::MAX);
-    let machine = ServerLink::new(engine.now(), ServerConfig { wait_ms, ..ServerConfig::default() });
+/// Links `stream`. Takes no longer than `wait`.
+pub(crate) async fn handshake(
+    engine: &Engine,
+    stream: &mut Stream,
+    peer: &Peer,
+    wait: Duration,
+) -> Result<Linked, LinkFailed> {
+    let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+    let (secure, policy) = (stream.is_secure(), channel_policy(&engine.config().channel_security));
+    let machine = ServerLink::new(engine.now(), ServerConfig { wait_ms, secure, policy, ..ServerConfig::default() });
     let mut link = Link { engine, peer, machine, received: Vec::new(), key: None, found: None, denied: None };
     loop {
         let until = match link.say(stream).await? {
@@ -180,7 +197,7 @@ impl Link<'_> {
             .map_or_else(|| Instant::now() + HANDSHAKE_TIME, |at| self.engine.epoch() + Duration::from_millis(at.0));
         self.received.reserve(READ_STEP);
         match timeout_at(until, stream.read_buf(&mut self.received)).await {
-            Ok(Ok(0)) => Err(std::io::Error::from(std::io::ErrorKind::UnexpectedEof).into()),
+            Ok(Ok(0)) => Err(std::io::Error::from(ErrorKind::UnexpectedEof).into()),
             Ok(read) => Ok(read.map(drop)?),
             // The machine says what a deadline means.
             Err(_) => Ok(()),

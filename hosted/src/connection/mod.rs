@@ -27,7 +27,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use account::Account;
-pub(crate) use handshake::{Linked, handshake};
+pub(crate) use handshake::{LinkFailed, Linked, handshake};
 use outbox::Outbox;
 pub(crate) use pacer::Link;
 use pacer::{Pacer, Room};
@@ -324,7 +324,7 @@ async fn run<H: Handler>(
         let look = line.look_again.take().map(|wait| Instant::now() + wait);
         let deadline = [stall, timer, look, line.look_at(), handler.deadline()].into_iter().flatten().min();
         let reads = line.unsent() < READ_HOLD && !handler.is_full();
-        wait(stream, reads, line.unsent() > 0, bell, deadline).await?;
+        wait(stream, reads, line.unsent() > 0 || stream.has_unsent(), bell, deadline).await?;
         if reads {
             receive(stream, inbox)?;
         }
@@ -434,7 +434,7 @@ mod tests {
         let machine = InputsServer::new(Negotiated { mini_header: true, peer_caps: 0 });
         let (mut line, bell) = (Line::new(machine, start), Rc::new(Notify::new()));
         let framing = Framing::new(true, 16);
-        let close = drive(&Stream::Unix(stream), framing, Vec::new(), &mut line, &mut Talker, &bell).await;
+        let close = drive(&Stream::from(stream), framing, Vec::new(), &mut line, &mut Talker, &bell).await;
         (close, start.elapsed())
     }
 

@@ -164,7 +164,7 @@ mod tests {
     #[tokio::test]
     async fn order_and_count_are_kept_over_short_writes() {
         let (ours, mut theirs) = UnixStream::pair().unwrap();
-        let stream = Stream::Unix(ours);
+        let stream = Stream::from(ours);
         let mut outbox = Outbox::default();
         let mut expected = Vec::new();
         for n in 0..200u8 {
@@ -194,7 +194,7 @@ mod tests {
     #[tokio::test]
     async fn descriptors_come_with_their_byte_however_full_the_socket_is() {
         let (ours, theirs) = UnixStream::pair().unwrap();
-        let stream = Stream::Unix(ours);
+        let stream = Stream::from(ours);
         let mut theirs = theirs.into_std().unwrap();
         theirs.set_nonblocking(false).unwrap();
         let (mut reader, writer) = io::pipe().unwrap();

@@ -30,7 +30,7 @@ use welcome::{Access, welcome};
 
 use crate::auth::KeyStock;
 use crate::config::{Config, QemuAddress, QemuDisplay, SourceChoice};
-use crate::connection::handshake;
+use crate::connection::{LinkFailed, Linked, handshake};
 use crate::ledger::Refused;
 use crate::metrics::{self, Answer, Status};
 use crate::png::write_bgrx_png;
@@ -39,7 +39,7 @@ use crate::signals::{Request, Signals};
 use crate::sound::report_opus;
 use crate::source::{Frames, Host, Qemu, Source, TestDesktop, ToSource};
 use crate::stats::{Memory, Ready, Reporter};
-use crate::transport::{ListenError, Listeners, Lobby, Peer, Stream};
+use crate::transport::{Entrance, Gate, HANDSHAKE_TIME, ListenError, Listeners, Lobby, NotEntered, Peer, Stream};
 use crate::viewer;
 
 /// How long a source may take to show its first picture.
@@ -70,7 +70,8 @@ pub fn serve_qemu(mut config: Config, command: QemuCommand, consoles: Vec<u32>) 
 
 /// Answers how QEMU ended, if there was one.
 async fn run(config: Config, qemu: Option<Prepared>) -> anyhow::Result<Option<ExitStatus>> {
-    let mut signals = Signals::install()?;
+    let mut signals = Signals::install(config.tls.is_wanted())?;
+    let gate = Rc::new(Gate::new(&config)?);
     let access = Access::prepare(&config.ticketing)?;
     let keys = KeyStock::start()?;
     report_opus();
@@ -86,13 +87,14 @@ async fn run(config: Config, qemu: Option<Prepared>) -> anyhow::Result<Option<Ex
     let mut qemu = qemu.map(Prepared::start).transpose()?;
     let ready = Ready {
         tcp: listeners.tcp_addresses().to_vec(),
+        tls: listeners.tls_addresses().to_vec(),
         unix: listeners.unix_address().cloned(),
         size: displays.first_shown().and_then(|scene| scene.size()).unwrap_or(config.size),
         codecs: displays.encoders().list(),
         metrics: metrics.as_ref().map(TcpListener::local_addr).transpose()?,
     };
     // Before "ready", so that whoever waits for that line finds the connection file.
-    welcome(&config, &access, &listeners);
+    welcome(&config, &access, &listeners, &gate);
     let reporter = Reporter::start(io::stdout(), &ready, source.activity(Arc::clone(displays.ledger())), config.stats)?;
     let tickets = access.ticket_check(Instant::now());
     let engine = Engine::new(config, epoch, displays, source, keys, tickets);
@@ -107,8 +109,9 @@ async fn run(config: Config, qemu: Option<Prepared>) -> anyhow::Result<Option<Ex
     let mut source_ended = false;
     let result = loop {
         tokio::select! {
-            (stream, peer) = listeners.accept() => {
-                tokio::task::spawn_local(connection(Rc::clone(&engine), Rc::clone(&lobby), stream, peer));
+            (stream, peer, entrance) = listeners.accept() => {
+                let newcomer = Newcomer { gate: Rc::clone(&gate), stream, peer, entrance };
+                tokio::task::spawn_local(connection(Rc::clone(&engine), Rc::clone(&lobby), newcomer));
             }
             () = engine.displays().mail() => engine.take_mail(),
             () = engine.displays().encoded() => engine.displays().collect(),
@@ -131,6 +134,7 @@ async fn run(config: Config, qemu: Option<Prepared>) -> anyhow::Result<Option<Ex
                     Some(qemu) => qemu.signal(signal),
                     None => break Ok(None),
                 },
+                Request::Reload => gate.reload(),
                 Request::WriteReference => {
                     engine.take_mail();
                     write_reference(engine.config(), engine.displays()).unwrap_or_else(|error| {
@@ -216,15 +220,24 @@ fn write_reference(config: &Config, displays: &Displays) -> anyhow::Result<()> {
     frame.map_or(Ok(()), |frame| write_bgrx_png(path, &frame))
 }
 
+/// A connection of which nothing is known.
+struct Newcomer {
+    gate: Rc<Gate>,
+    stream: Stream,
+    peer: Peer,
+    entrance: Entrance,
+}
+
 /// A connection from accept to its end.
-async fn connection(engine: Rc<Engine>, lobby: Rc<RefCell<Lobby<Rc<Notify>>>>, mut stream: Stream, peer: Peer) {
+async fn connection(engine: Rc<Engine>, lobby: Rc<RefCell<Lobby<Rc<Notify>>>>, newcomer: Newcomer) {
+    let Newcomer { gate, mut stream, peer, entrance } = newcomer;
     let leave = Rc::new(Notify::new());
     let (place, evicted) = lobby.borrow_mut().enter(peer.key(), Rc::clone(&leave));
     if let Some(evicted) = evicted {
         evicted.notify_one();
     }
     let linked = tokio::select! {
-        linked = handshake(&engine, &mut stream, &peer) => linked,
+        linked = link(&engine, &gate, &mut stream, &peer, entrance) => linked,
         () = leave.notified() => {
             tracing::info!(%peer, "closed: too many connections wait to be linked");
             engine.displays().ledger().refuse(Refused::Crowded);
@@ -237,12 +250,32 @@ async fn connection(engine: Rc<Engine>, lobby: Rc<RefCell<Lobby<Rc<Notify>>>>, m
             viewer::run(&engine, stream, &peer, linked).await;
         }
         Err(error) => {
-            tracing::info!(%peer, reason = %error, "not linked");
-            engine.displays().ledger().refuse(error.class());
+            match &error {
+                // Browsers ask for many files.
+                LinkFailed::NotEntered(NotEntered::Page(..)) => tracing::debug!(%peer, "{error}"),
+                _ => {
+                    tracing::info!(%peer, reason = %error, "not linked");
+                    engine.displays().ledger().refuse(error.class());
+                }
+            }
             linger(&mut stream).await;
             lobby.borrow_mut().leave(place);
         }
     }
+}
+
+/// From whatever the client speaks to an open channel, all of it within [`HANDSHAKE_TIME`].
+async fn link(
+    engine: &Engine,
+    gate: &Gate,
+    stream: &mut Stream,
+    peer: &Peer,
+    entrance: Entrance,
+) -> Result<Linked, LinkFailed> {
+    let start = tokio::time::Instant::now();
+    let entered = tokio::time::timeout(HANDSHAKE_TIME, gate.enter(stream, entrance)).await;
+    entered.map_err(|_| LinkFailed::Late)??;
+    handshake(engine, stream, peer, HANDSHAKE_TIME.saturating_sub(start.elapsed())).await
 }
 
 /// Lets the peer read why it was refused: closing a socket with unread bytes in it would make TCP

@@ -4,9 +4,9 @@ use std::io::{self, Write};
 use std::time::Instant;
 
 use crate::auth::{Password, TicketCheck};
-use crate::config::{Config, Ticketing};
-use crate::transport::Listeners;
-use crate::vv::{self, Target};
+use crate::config::{Config, Ticketing, channel_policy};
+use crate::transport::{Gate, Listeners};
+use crate::vv::{self, Secure, Target};
 
 /// The password of this run, and whether the operator has to be told.
 pub(super) struct Access {
@@ -36,15 +36,19 @@ impl Access {
 }
 
 /// Writes the connection file (failing to is only a warning), then tells how to connect.
-pub(super) fn welcome(config: &Config, access: &Access, listeners: &Listeners) {
+pub(super) fn welcome(config: &Config, access: &Access, listeners: &Listeners, gate: &Gate) {
     let name = config.name.clone().unwrap_or_default();
-    let target = Target::choose(listeners.tcp_addresses(), listeners.unix_address());
+    let policy = channel_policy(&config.channel_security);
+    let secure = gate.identity().map(|identity| Secure::new(listeners, identity.subject, identity.ca, &policy));
+    let clear = listeners.tcp_addresses();
+    let tcp = if clear.is_empty() { listeners.tls_addresses() } else { clear };
+    let target = Target::choose(tcp, listeners.unix_address());
     let file = config.vv.as_deref().filter(|path| match &target {
         None => {
             tracing::warn!("no connection file: it cannot name the socket");
             false
         }
-        Some(target) => match vv::write(path, target, access.password.as_ref(), name.as_str()) {
+        Some(target) => match vv::write(path, target, secure.as_ref(), access.password.as_ref(), name.as_str()) {
             Ok(()) => true,
             Err(error) => {
                 tracing::warn!(path = %path.display(), %error, "cannot write the connection file");
@@ -53,6 +57,10 @@ pub(super) fn welcome(config: &Config, access: &Access, listeners: &Listeners) {
         },
     });
     let mut text = format!("{} listens on {}\n", name.as_str(), places(listeners));
+    if let Some(Target::Tcp(address)) = target.as_ref().filter(|_| gate.has_files()) {
+        let scheme = if secure.is_some() { "https" } else { "http" };
+        text.push_str(&format!("for browsers: {scheme}://{address}/\n"));
+    }
     if let Some(password) = access.password.as_ref().filter(|_| access.made_up) {
         text.push_str(&format!("password for this run: {}\n", password.reveal()));
     }
@@ -65,6 +73,7 @@ pub(super) fn welcome(config: &Config, access: &Access, listeners: &Listeners) {
 
 fn places(listeners: &Listeners) -> String {
     let tcp = listeners.tcp_addresses().iter().map(ToString::to_string);
+    let tls = listeners.tls_addresses().iter().map(|address| format!("{address} (TLS)"));
     let unix = listeners.unix_address().map(ToString::to_string);
-    tcp.chain(unix).collect::<Vec<_>>().join(", ")
+    tcp.chain(tls).chain(unix).collect::<Vec<_>>().join(", ")
 }

@@ -18,13 +18,24 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// All listening sockets. Dropping it closes them and removes the socket file.
 #[derive(Debug)]
 pub struct Listeners {
+    /// Those for anything, then those for TLS.
     tcp: Vec<TcpListener>,
     tcp_addresses: Vec<SocketAddr>,
+    tls_addresses: Vec<SocketAddr>,
     unix: Option<UnixListener>,
     unix_address: Option<UnixAddress>,
     /// Where the next search for a connection begins, so that no socket starves another.
     turn: usize,
     _file: Option<SocketFile>,
+}
+
+/// What may come over a socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Entrance {
+    /// SPICE in clear, TLS, WebSocket.
+    Any,
+    /// TLS, and what is in it.
+    TlsOnly,
 }
 
 /// Why a socket cannot be opened.
@@ -52,13 +63,18 @@ pub enum ListenError {
 impl Listeners {
     /// Opens everything that `listen` asks for, or nothing. Needs a tokio runtime.
     pub fn open(listen: &Listen) -> Result<Self, ListenError> {
-        let tcp = match listen.tcp_port() {
-            Some(port) => tcp::listen(&listen.addr, port, listen.family)?,
-            None => Vec::new(),
+        let open = |port: Option<u16>| match port {
+            Some(port) => tcp::listen(&listen.addr, port, listen.family),
+            None => Ok(Vec::new()),
         };
+        let (mut tcp, tls) = (open(listen.tcp_port())?, open(listen.tls_port)?);
         let unopened = |at: &dyn ToString, source| ListenError::Open { at: at.to_string(), source };
-        let tcp_addresses: io::Result<_> = tcp.iter().map(TcpListener::local_addr).collect();
-        let tcp_addresses = tcp_addresses.map_err(|error| unopened(&listen.addr, error))?;
+        let addresses = |listeners: &[TcpListener]| {
+            let addresses: io::Result<Vec<_>> = listeners.iter().map(TcpListener::local_addr).collect();
+            addresses.map_err(|error| unopened(&listen.addr, error))
+        };
+        let (tcp_addresses, tls_addresses) = (addresses(&tcp)?, addresses(&tls)?);
+        tcp.extend(tls);
         let (unix, file) = match &listen.unix {
             Some(address) => {
                 let (listener, file) = unix::listen(address).map_err(|error| unopened(address, error))?;
@@ -66,12 +82,18 @@ impl Listeners {
             }
             None => (None, None),
         };
-        Ok(Self { tcp, tcp_addresses, unix, unix_address: listen.unix.clone(), turn: 0, _file: file })
+        let unix_address = listen.unix.clone();
+        Ok(Self { tcp, tcp_addresses, tls_addresses, unix, unix_address, turn: 0, _file: file })
     }
 
     /// The TCP addresses that are open, with the ports that the system chose; empty without TCP.
     pub fn tcp_addresses(&self) -> &[SocketAddr] {
         &self.tcp_addresses
+    }
+
+    /// The TCP addresses that are open for TLS only.
+    pub fn tls_addresses(&self) -> &[SocketAddr] {
+        &self.tls_addresses
     }
 
     /// The UNIX socket that is open.
@@ -82,7 +104,7 @@ impl Listeners {
     /// The next connection from any of the sockets. Failed accepts are logged and survived: a
     /// client that was gone at once costs nothing, running out of descriptors a short pause.
     /// Cancel safe.
-    pub async fn accept(&mut self) -> (Stream, Peer) {
+    pub async fn accept(&mut self) -> (Stream, Peer, Entrance) {
         loop {
             match poll_fn(|cx| self.poll_accept(cx)).await {
                 Ok(connection) => return connection,
@@ -95,7 +117,7 @@ impl Listeners {
         }
     }
 
-    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<(Stream, Peer)>> {
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<(Stream, Peer, Entrance)>> {
         let sockets = self.tcp.len() + 1;
         for n in 0..sockets {
             let at = (self.turn + n) % sockets;
@@ -110,7 +132,9 @@ impl Listeners {
             };
             if polled.is_ready() {
                 self.turn = (at + 1) % sockets;
-                return polled;
+                let tls_only = (self.tcp_addresses.len()..self.tcp.len()).contains(&at);
+                let entrance = if tls_only { Entrance::TlsOnly } else { Entrance::Any };
+                return polled.map_ok(|(stream, peer)| (stream, peer, entrance));
             }
         }
         Poll::Pending
@@ -122,12 +146,12 @@ fn from_tcp((stream, address): (TcpStream, SocketAddr)) -> io::Result<(Stream, P
         // A client that is gone already; the connection will say so itself.
         tracing::debug!(%address, %error, "cannot set socket options");
     }
-    Ok((Stream::Tcp(stream), Peer::Tcp(address)))
+    Ok((stream.into(), Peer::Tcp(address)))
 }
 
 fn from_unix(stream: UnixStream) -> io::Result<(Stream, Peer)> {
     let user = stream.peer_cred()?;
-    Ok((Stream::Unix(stream), Peer::Unix { uid: user.uid(), pid: user.pid() }))
+    Ok((stream.into(), Peer::Unix { uid: user.uid(), pid: user.pid() }))
 }
 
 #[cfg(test)]
@@ -148,7 +172,7 @@ mod tests {
         let mut tcp = TcpStream::connect(at).await.unwrap();
         let mut unix = UnixStream::connect(dir.path().join("s")).await.unwrap();
         for _ in 0..2 {
-            let (mut stream, peer) = listeners.accept().await;
+            let (mut stream, peer, _) = listeners.accept().await;
             let name = if stream.is_unix() { "unix" } else { "tcp" };
             assert_eq!(stream.is_unix(), matches!(peer, Peer::Unix { .. }));
             stream.write_all(name.as_bytes()).await.unwrap();

@@ -1,11 +1,16 @@
 //! Byte streams from clients: who listens, who connected, and how many may wait unauthenticated.
 
+pub(crate) use gate::{Gate, NotEntered};
 pub use limits::{HANDSHAKE_TIME, Lobby, PlaceId};
-pub use listen::{ListenError, Listeners};
+pub use listen::{Entrance, ListenError, Listeners};
 pub use peer::{Peer, PeerKey};
 pub use stream::Stream;
 pub(crate) use tcp_info::TcpInfo;
+pub use tls::{PemError, TlsError};
 
+mod gate;
+mod http;
+mod layers;
 mod limits;
 mod listen;
 mod peer;
@@ -13,4 +18,6 @@ mod stream;
 mod sys;
 mod tcp;
 mod tcp_info;
+mod tls;
 mod unix;
+mod websocket;

@@ -169,7 +169,7 @@ mod tests {
         let sound = Sound::default();
         let hub = Rc::new(PlaybackHub::new(sound.playback().clone(), true));
         let (ours, theirs) = UnixStream::pair().unwrap();
-        let ours = Socket::Unix(ours);
+        let ours = Socket::from(ours);
         ours.limit_send_buffer(SEND_BUFFER).unwrap();
         let bell = Rc::new(Notify::new());
         let mut line = Line::new(PlaybackServer::new(Negotiated { mini_header: true, peer_caps: 0 }), Instant::now());

@@ -14,3 +14,5 @@ mod link;
 mod metrics;
 mod open;
 mod sumac;
+mod tls;
+mod web;

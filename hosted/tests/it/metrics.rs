@@ -92,7 +92,7 @@ fn a_viewer_is_seen_in_the_figures_and_its_pictures_are_followed() {
 #[test]
 fn who_was_refused_is_counted_by_reason() {
     let sumac = serve();
-    connect(sumac.told("addr")).write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
+    connect(sumac.told("addr")).write_all(b"this begins no link").unwrap();
     drop(connect(sumac.told("addr")));
     until("both reasons", || {
         let samples = scrape(&sumac);

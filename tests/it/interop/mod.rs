@@ -11,4 +11,5 @@ mod programs;
 mod qemu;
 mod recorded_anew;
 mod slow_viewer;
+mod tls;
 mod video;

@@ -231,6 +231,12 @@ impl Sumac {
         format!("spice://127.0.0.1:{port}")
     }
 
+    /// Where it speaks nothing but TLS.
+    pub(crate) fn tls_uri(&self) -> String {
+        let port = self.ready.split(' ').find_map(|word| word.strip_prefix("tls_port=")).unwrap();
+        format!("spice://127.0.0.1?tls-port={port}")
+    }
+
     /// The codecs that it can encode.
     pub(crate) fn codecs(&self) -> &str {
         self.ready.split(' ').find_map(|word| word.strip_prefix("codecs=")).unwrap()
@@ -250,6 +256,13 @@ impl Sumac {
     pub(crate) fn unix_uri(&self) -> String {
         format!("spice+unix://{}", self.dir().join("unix.sock").display())
     }
+}
+
+/// Runs one of its commands in this folder; it must end well.
+pub(crate) fn run_sumac(folder: &Path, arguments: &[&str]) {
+    let mut command = Command::new(sumac_binary());
+    let status = command.current_dir(folder).args(arguments).stdout(Stdio::null()).status();
+    assert!(status.unwrap().success(), "sumac {arguments:?}");
 }
 
 /// The binary of the run's own profile and target folder. `CARGO_BIN_EXE_…` names binaries of the
@@ -325,7 +338,8 @@ impl Client {
         Self::start(Command::new(tool("spice-client.py")).args([uri, "--small-caches"]))
     }
 
-    fn start(command: &mut Command) -> Self {
+    /// Starts it with a command line of its own, and waits for the same.
+    pub(crate) fn start(command: &mut Command) -> Self {
         let mut client = Self(Program::start(command));
         client.event("\"mark\"");
         client.event("\"open\", \"channel\": \"inputs\"");
