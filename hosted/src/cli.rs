@@ -153,7 +153,8 @@ struct TlsArgs {
     /// File with the password of an encrypted private key in its first line.
     #[arg(long, value_name = "FILE")]
     x509_key_password_file: Option<PathBuf>,
-    /// Viewers must have a certificate of the CA, too.
+    /// Viewers over TLS must have a certificate of the CA, too; --tls-channel default keeps the
+    /// others out.
     #[arg(long)]
     tls_verify_client: bool,
     /// Channel that may only be linked over TLS, such as inputs; default means all others.

@@ -56,7 +56,7 @@ fn cert(dir: &Path, names: &[String]) -> anyhow::Result<()> {
     writeln!(
         out,
         "{dir}/ca-cert.pem is for viewers; keep ca-key.pem and server-key.pem secret.\n\
-         serve with:   sumac --addr :: --port 5900 --tls-port 5901 --x509-dir {dir}\n\
+         serve with:   sumac --addr :: --tls-port 5901 --x509-dir {dir}\n\
          connect with: remote-viewer sumac.vv, or from another machine\n              \
          remote-viewer --spice-ca-file={dir}/ca-cert.pem --spice-host-subject={subject} spice://{host}?tls-port=5901"
     )?;

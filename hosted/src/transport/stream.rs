@@ -252,4 +252,44 @@ mod tests {
         assert_eq!(stream.try_read(&mut got).unwrap(), 6);
         assert_eq!(stream.try_read(&mut got).unwrap_err().kind(), io::ErrorKind::WouldBlock);
     }
+
+    #[tokio::test]
+    async fn a_layer_holds_one_frame_and_sends_it_while_somebody_waits() {
+        let (one, mut other) = UnixStream::pair().unwrap();
+        let mut stream = Stream::from(one);
+        stream.layers().begin_websocket();
+        assert!(!stream.is_unix(), "descriptors have no place in frames");
+        let (picture, mut taken) = (vec![7; 100_000], 0);
+        stream.ready(Interest::WRITABLE).await.unwrap();
+        let full = loop {
+            match stream.try_write_vectored(&[IoSlice::new(b"head"), IoSlice::new(&picture)]) {
+                Ok(len) => taken += len,
+                Err(error) => break error,
+            }
+        };
+        assert_eq!(full.kind(), io::ErrorKind::WouldBlock);
+        assert!(stream.has_unsent());
+        // Until it was asked, it does not know that nothing came.
+        assert_eq!(stream.try_read(&mut [0; 8]).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        // Nothing is written any more: who waits to read sends the rest.
+        let reader = async {
+            let (mut payload, mut head) = (0, [0; 4]);
+            while payload < taken {
+                other.read_exact(&mut head).await.unwrap();
+                assert_eq!(head[..2], [0x82, 126], "a binary frame with a length of 16 bits");
+                let mut frame = vec![0; u16::from_be_bytes([head[2], head[3]]).into()];
+                other.read_exact(&mut frame).await.unwrap();
+                assert!(frame.starts_with(b"head") && frame[4..].iter().all(|byte| *byte == 7));
+                payload += frame.len();
+            }
+            other.write_all(&[0x82, 0x81, 0, 0, 0, 0, b'!']).await.unwrap();
+            payload
+        };
+        let (ready, payload) = tokio::join!(stream.ready(Interest::READABLE), reader);
+        assert!(ready.unwrap().is_readable() && !stream.has_unsent());
+        assert_eq!(payload, taken);
+        let mut got = [0; 8];
+        assert_eq!(stream.try_read(&mut got).unwrap(), 1);
+        assert_eq!(got[0], b'!');
+    }
 }

@@ -226,3 +226,21 @@ fn it_does_not_start_without_what_it_needs() {
         assert!(!ended.status.success() && ended.err.contains(message), "{}", ended.err);
     }
 }
+
+#[test]
+fn whoever_dawdles_before_the_link_is_closed() {
+    let pki = pki();
+    let sumac = serve(&pki, &[]);
+    let mut waiting = Vec::new();
+    // Nothing; a piece of a TLS hello that announces 512 bytes; a request without an end.
+    for bytes in [&b""[..], &[0x16, 3, 1, 2, 0, 1, 0], b"GET / HTTP/1.1\r\n"] {
+        let mut client = connect(&address(&sumac, "port"));
+        client.write_all(bytes).expect("the server reads");
+        waiting.push(client);
+    }
+    until("all of them in the log", || sumac.err().matches("took more than 10 s to come to its link").count() == 3);
+    for mut client in waiting {
+        // In TLS there is a goodbye before it.
+        client.read_to_end(&mut Vec::new()).expect("the end");
+    }
+}
