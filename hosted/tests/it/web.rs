@@ -91,7 +91,9 @@ fn a_link_goes_through_a_websocket_however_it_is_cut() {
         }
         assert!(reply.starts_with(b"REDQ") && word_at(&reply, 16) == 0, "{reply:?}");
         stream.write_all(&frame(0x88, &[3, 0xe8])).expect("the server reads");
-        assert_eq!(next(&mut stream), (0x88, vec![3, 0xe8]));
+        // A last pong may be on its way.
+        let last = std::iter::repeat_with(|| next(&mut stream)).find(|(first, _)| *first != 0x8a);
+        assert_eq!(last, Some((0x88, vec![3, 0xe8])));
     }
 }
 
