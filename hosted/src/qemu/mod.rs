@@ -7,7 +7,7 @@
 use std::ffi::{OsStr, OsString};
 use std::os::fd::RawFd;
 
-pub(crate) use process::{Prepared, exited};
+pub(crate) use process::{Prepared, Running, exited};
 
 mod process;
 
