@@ -2,7 +2,8 @@
 //!
 //! spice-gtk drops an MJPEG picture that arrives after its time and holds one back that arrives
 //! before, so its time is its arrival and a few milliseconds more. A picture of any other codec is
-//! shown at once when it is late: its time is when it was sent.
+//! shown at once when it is late: its time is when it was sent. Where arrival cannot be predicted,
+//! because reports tell of late pictures again and again, a stream of MJPEG is not the way.
 
 use sumac_backends::Codec;
 use sumac_core::proto::stream::StreamReport;
@@ -21,6 +22,10 @@ const CAUTION: i32 = 4;
 /// Pictures of a report's window: until the margin is right, and then.
 const FIRST_WINDOW: u32 = 1;
 const WINDOW: u32 = 5;
+/// A report of pictures that are late although they had so much slack, in milliseconds, says that
+/// arrival is not predicted; so many of them more often than not, and it cannot be.
+const AMPLE: u32 = 30;
+const SURPRISES: u8 = 6;
 /// Reports after which the window grows in any case: some links are never steady.
 const FIRST_REPORTS: u32 = 10;
 
@@ -31,13 +36,19 @@ pub(super) struct Slack {
     ms: Option<u32>,
     reports: u32,
     window: u32,
+    surprises: u8,
 }
 
 impl Slack {
     /// Of a stream that is being created.
     pub(super) fn new(codec: Codec) -> Self {
         let steered = codec == Codec::Mjpeg;
-        Self { ms: steered.then_some(FIRST), reports: 0, window: if steered { FIRST_WINDOW } else { WINDOW } }
+        Self {
+            ms: steered.then_some(FIRST),
+            reports: 0,
+            window: if steered { FIRST_WINDOW } else { WINDOW },
+            surprises: 0,
+        }
     }
 
     /// The time of a picture that is sent at `now` and arrives `delay` later than the link's shortest
@@ -46,6 +57,11 @@ impl Slack {
         let ahead = self.ms.map_or(0, |slack| delay.saturating_add(slack));
         // 0 would mean that it has none.
         now.wrapping_add(ahead).max(1)
+    }
+
+    /// Whether arrival cannot be predicted.
+    pub(super) fn is_hopeless(&self) -> bool {
+        self.surprises >= SURPRISES
     }
 
     /// How many pictures there are to be in a report.
@@ -60,10 +76,12 @@ impl Slack {
         let margin = report.last_frame_delay;
         if report.num_drops > 0 || margin < *MARGIN.start() {
             let missing = AIM.saturating_sub(margin).max(AIM);
+            self.surprises = self.surprises.saturating_add(u8::from(*slack >= AMPLE));
             *slack = slack.saturating_add(missing.unsigned_abs()).min(MOST);
         } else if margin > *MARGIN.end() {
             let spare = (margin - AIM) / CAUTION;
             *slack = slack.saturating_sub(spare.unsigned_abs().max(1)).max(1);
+            self.surprises = self.surprises.saturating_sub(1);
         }
         self.reports = self.reports.saturating_add(1);
         let steady = MARGIN.contains(&margin) || self.reports >= FIRST_REPORTS;
@@ -130,6 +148,23 @@ mod tests {
         let mut unsteady = Slack::new(Codec::Mjpeg);
         let grown = (0..20).position(|_| unsteady.on_report(&report(-1, 1)));
         assert_eq!(grown, Some(9));
+    }
+
+    #[test]
+    fn late_pictures_again_and_again_are_hopeless_and_a_hiccup_is_not() {
+        let mut slack = Slack::new(Codec::Mjpeg);
+        for _ in 0..50 {
+            slack.on_report(&report(-40, 5));
+            assert!(!slack.is_hopeless());
+            for _ in 0..20 {
+                slack.on_report(&report(60, 0));
+            }
+        }
+        let reports = (0..50).position(|_| {
+            slack.on_report(&report(-40, 5));
+            slack.is_hopeless()
+        });
+        assert!(reports.is_some_and(|n| n >= SURPRISES.into()), "{reports:?}");
     }
 
     #[test]

@@ -18,7 +18,7 @@ use tokio::time::Instant;
 use super::allowance::Allowance;
 use super::display;
 use super::follower::{Follower, KeyFrames};
-use super::picture::wire_rect;
+use super::picture::{draw_jpeg, wire_rect};
 use super::slack::Slack;
 use crate::connection::{Close, Line};
 use crate::plan::Region;
@@ -53,6 +53,8 @@ struct Wanted {
     codec: Codec,
     /// The coded size that STREAM_CREATE told, once it was sent.
     created: Option<Size>,
+    /// Its pictures go as drawings: a stream's would come at the wrong time.
+    drawn: bool,
     follower: Follower,
     report: u32,
     slack: Slack,
@@ -88,8 +90,9 @@ impl Streams {
     /// Too much is on the way for anything: a picture that has to wait for that says what the link
     /// carries.
     pub(super) fn hold(&mut self, line: &Line<DisplayServer>) {
-        let waits =
-            |wanted: &Wanted| wanted.created.is_some() && self.hub.version(wanted.info.key) > wanted.follower.version();
+        let waits = |wanted: &Wanted| {
+            (wanted.created.is_some() || wanted.drawn) && self.hub.version(wanted.info.key) > wanted.follower.version()
+        };
         if self.wanted.iter().any(waits) {
             self.allowance.held_up(line.link(), Instant::now());
         }
@@ -109,7 +112,14 @@ impl Streams {
         let Some(wanted) = self.wanted.iter_mut().find(|w| w.created.is_some() && w.report == report.unique_id) else {
             return Ok(());
         };
-        if wanted.slack.on_report(report) { activate_report(line, wanted) } else { Ok(()) }
+        let anew = wanted.slack.on_report(report);
+        if wanted.slack.is_hopeless() {
+            tracing::debug!(id = wanted.info.id, "pictures arrive at no predictable time: they go as drawings");
+            end(line, wanted)?;
+            (wanted.created, wanted.drawn) = (None, true);
+            return Ok(());
+        }
+        if anew { activate_report(line, wanted) } else { Ok(()) }
     }
 
     /// The client cannot decode this stream: never again in that codec.
@@ -166,7 +176,7 @@ impl Streams {
                 self.next_report += 1;
                 let slack = Slack::new(codec);
                 let follower = Follower::new();
-                self.wanted.push(Wanted { info, codec, created: None, follower, report, slack });
+                self.wanted.push(Wanted { info, codec, created: None, drawn: false, follower, report, slack });
                 self.cover();
             }
         }
@@ -255,13 +265,13 @@ impl Streams {
 /// Sends a packet, in a stream that is created for its size if need be; `false` when the client has
 /// to acknowledge something first.
 fn send_packet(line: &mut Line<DisplayServer>, wanted: &mut Wanted, packet: &StreamPacket) -> Result<bool, Close> {
-    if wanted.created != Some(packet.size) {
+    if !wanted.drawn && wanted.created != Some(packet.size) {
         // Another encoder may code another size, such as a multiple of 16.
         end(line, wanted)?;
         create(line, wanted, packet)?;
         wanted.created = Some(packet.size);
     }
-    let sent = send_data(line, wanted, packet)?;
+    let sent = if wanted.drawn { send_drawing(line, wanted, packet)? } else { send_data(line, wanted, packet)? };
     if sent {
         // The first one shows what may have changed long before.
         if wanted.follower.number() != 0 {
@@ -308,6 +318,16 @@ fn activate_report(line: &mut Line<DisplayServer>, wanted: &Wanted) -> Result<()
         timeout_ms: REPORT_MS,
     };
     display::send(line, &ServerMessage::StreamActivateReport(activate))
+}
+
+/// Sends a JPEG as a drawing, which is shown when it comes; `false` as for [`send_data`].
+fn send_drawing(line: &mut Line<DisplayServer>, wanted: &Wanted, packet: &StreamPacket) -> Result<bool, Close> {
+    let message = draw_jpeg(wanted.info.key, wanted.info.rect, packet.size, packet.data.len());
+    match line.send(&message, std::slice::from_ref(&packet.data)) {
+        Ok(()) => Ok(true),
+        Err(Refused::Hold) => Ok(false),
+        Err(refused) => Err(Close::Refused(refused)),
+    }
 }
 
 /// Sends a packet; `false` when the client has to acknowledge something first.

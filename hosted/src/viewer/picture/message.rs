@@ -3,12 +3,12 @@
 use sumac_core::proto::display::ServerMessage;
 use sumac_core::proto::draw::{Base, CopyBits, DrawCopy, DrawFill};
 use sumac_core::proto::paint::{Brush, Mask, MaskFlags, Rop, ScaleMode};
-use sumac_core::proto::picture::Image;
+use sumac_core::proto::picture::{Image, ImageBody, ImageFlags};
 use sumac_core::proto::shape::{self, Clip, Point};
-use sumac_core::wire::At;
+use sumac_core::wire::{At, Data, Sized32};
 
 use crate::plan::{Fill, Scroll};
-use crate::source::Rect;
+use crate::source::{Rect, Size};
 
 /// DRAW_COPY of all of an image.
 pub(super) fn draw_copy(image: Image<'static>, rect: Rect) -> ServerMessage<'static> {
@@ -20,6 +20,13 @@ pub(super) fn draw_copy(image: Image<'static>, rect: Rect) -> ServerMessage<'sta
         scale_mode: ScaleMode::NEAREST,
         mask: NO_MASK,
     })
+}
+
+/// DRAW_COPY of a JPEG of `size` and `len` bytes; what it has beyond `rect` is left out.
+pub(in crate::viewer) fn draw_jpeg(id: u64, rect: Rect, size: Size, len: usize) -> ServerMessage<'static> {
+    let Size { width, height } = size;
+    let body = ImageBody::Jpeg(Sized32(Data::Promised(len)));
+    draw_copy(Image { id, flags: ImageFlags::empty(), width, height, body }, rect)
 }
 
 /// DRAW_FILL.

@@ -23,7 +23,7 @@ use sumac_core::proto::picture::ImageFlags;
 use tokio::time::Instant;
 
 pub(crate) use encode::Encoders;
-pub(super) use message::wire_rect;
+pub(super) use message::{draw_jpeg, wire_rect};
 
 use crate::config::Config;
 use crate::connection::{Close, Line};

@@ -1,4 +1,4 @@
-use sumac_backends::{Backend, Frame, Layout};
+use sumac_backends::{Backend, Frame, Layout, registry};
 use sumac_core::channel::Negotiated;
 use sumac_core::proto::display::{SurfaceCreate, SurfaceFlags, SurfaceFormat};
 use tokio::sync::Notify;
@@ -15,6 +15,7 @@ const SIZE: Size = Size { width: 320, height: 240 };
 const CREATE: u16 = 122;
 const DATA: u16 = 123;
 const DESTROY: u16 = 125;
+const DRAW_COPY: u16 = 304;
 
 /// A display in video, and the encoders' bell.
 struct Display {
@@ -92,7 +93,7 @@ impl Client {
         self.said()
     }
 
-    /// Messages about streams since the last call; one that creates a stream comes with the number
+    /// Messages about streams, and drawings, since the last call; one that creates a stream comes with the number
     /// of its codec.
     fn said(&mut self) -> Vec<(u16, u8)> {
         let bytes = self.line.take_unsent();
@@ -101,7 +102,7 @@ impl Client {
             let (len, after) = after.split_first_chunk().unwrap();
             let (body, after) = after.split_at(u32::from_le_bytes(*len) as usize);
             let id = u16::from_le_bytes(*id);
-            if (CREATE..=DESTROY).contains(&id) {
+            if (CREATE..=DESTROY).contains(&id) || id == DRAW_COPY {
                 messages.push((id, if id == CREATE { body[9] } else { 0 }));
             }
             rest = after;
@@ -176,4 +177,30 @@ async fn a_slow_viewer_goes_down_a_rung_and_the_fast_one_sees_nothing_of_it() {
     assert_eq!(display.serve(&mut fast).await, [(DATA, 0)]);
     let next = display.hub.after(key, Codec::H264, 0, number);
     assert!(matches!(next, Next::Packet(packet) if !packet.keyframe && packet.number == number + 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_arrival_cannot_be_predicted_jpegs_go_as_drawings() {
+    let mut display = Display::new("mjpeg", registry::backends());
+    display.become_video().await;
+    let mut client = display.client(ALL);
+    let first = display.serve(&mut client).await;
+    assert_eq!(first.first().map(|(id, _)| *id), Some(CREATE));
+    let late = StreamReport {
+        stream_id: 0,
+        unique_id: 1,
+        start_frame_mm_time: 0,
+        end_frame_mm_time: 0,
+        num_frames: 1,
+        num_drops: 1,
+        last_frame_delay: -50,
+        audio_delay: StreamReport::NO_AUDIO,
+    };
+    for _ in 0..20 {
+        client.streams.on_report(&mut client.line, &late).unwrap();
+    }
+    assert!(client.said().iter().any(|(id, _)| *id == DESTROY));
+    for _ in 0..3 {
+        assert_eq!(display.serve(&mut client).await, [(DRAW_COPY, 0)]);
+    }
 }
