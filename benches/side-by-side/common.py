@@ -39,7 +39,8 @@ class Bench:
         cargo = ["cargo", "build", "--release", "-q", "-p", "sumac", "-p", "sumac-benches", "--bins"]
         subprocess.run(cargo, cwd=ROOT, check=True)
         metadata = subprocess.check_output(["cargo", "metadata", "--format-version", "1", "--no-deps"], cwd=ROOT)
-        self.built = pathlib.Path(json.loads(metadata)["target_directory"]) / "release"
+        self.target = pathlib.Path(json.loads(metadata)["target_directory"])
+        self.built = self.target / "release"
 
     def film(self, kind, count):
         """A film of that kind; see benches/src/bin/films.rs."""
@@ -59,9 +60,23 @@ class Bench:
             *["--streaming-video", streaming, "--video-codecs", ",".join(codecs)],
         ]
 
-    def servers(self):
+    def bare(self, *words):
+        """Ours as it is on a machine with neither nasm nor libturbojpeg: the one is not asked to build it,
+        the other is hidden from it."""
+        library = next(iter(pathlib.Path("/usr/lib").glob("*/libturbojpeg.so.0")), None)
+        if os.geteuid() and library:
+            skip("root, to hide libturbojpeg from the bare build")
+        target = self.target / "bare"
+        cargo = ["cargo", "build", "--release", "-q", "-p", "sumac", "--bins", "--target-dir", target]
+        subprocess.run(cargo, cwd=ROOT, check=True, env={**os.environ, "OPENH264_NO_ASM": "1"})
+        _, *options = self.ours(*words)
+        hide = f'mount --bind /dev/null {library.resolve()} && exec "$@"' if library else 'exec "$@"'
+        return ["unshare", "--mount", "sh", "-c", hide, "sh", target / "release" / "sumac", *options]
+
+    def servers(self, bare=False):
         """By name, in the order in which they take turns."""
-        return {"libspice-server": self.theirs, "sumac": self.ours}
+        servers = {"libspice-server": self.theirs, "sumac": self.ours}
+        return {**servers, "sumac, bare": self.bare} if bare else servers
 
     def start(self, command, inside=()):
         return Server([*inside, *command], self.folder / "server.log")
