@@ -20,7 +20,7 @@ pub(crate) struct Sumac {
     dir: Arc<TempDir>,
 }
 
-/// Killed when dropped, unless it has ended.
+/// Told to end when dropped, then killed.
 struct Process(Child);
 
 /// What a process that has ended left behind.
@@ -95,9 +95,17 @@ impl Sumac {
     }
 }
 
+/// How long a process may take to end when its test is over.
+const FAREWELL: Duration = Duration::from_secs(3);
+
 impl Drop for Process {
     fn drop(&mut self) {
-        // Fails only when it is gone already.
+        // All of these fail only when it is gone already. Told to end, it takes a QEMU of its own along.
+        let _ = kill_process(Pid::from_child(&self.0), Signal::TERM);
+        let start = Instant::now();
+        while start.elapsed() < FAREWELL && matches!(self.0.try_wait(), Ok(None)) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
