@@ -173,8 +173,8 @@ mod tests {
         let mut unix = UnixStream::connect(dir.path().join("s")).await.unwrap();
         for _ in 0..2 {
             let (mut stream, peer, _) = listeners.accept().await;
-            let name = if stream.is_unix() { "unix" } else { "tcp" };
-            assert_eq!(stream.is_unix(), matches!(peer, Peer::Unix { .. }));
+            let name = if stream.carries_fds() { "unix" } else { "tcp" };
+            assert_eq!(stream.carries_fds(), matches!(peer, Peer::Unix { .. }));
             stream.write_all(name.as_bytes()).await.unwrap();
         }
         let (mut from_tcp, mut from_unix) = (String::new(), String::new());
@@ -195,7 +195,7 @@ mod tests {
         let _unix = UnixStream::connect(dir.path().join("s")).await.unwrap();
         let mut order = Vec::new();
         for _ in 0..3 {
-            order.push(listeners.accept().await.0.is_unix());
+            order.push(listeners.accept().await.0.carries_fds());
         }
         assert!(order.contains(&true), "the UNIX client waited behind {order:?}");
     }

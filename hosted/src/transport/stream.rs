@@ -54,7 +54,7 @@ impl Socket {
 
 impl Stream {
     /// Whether file descriptors can go through it.
-    pub fn is_unix(&self) -> bool {
+    pub fn carries_fds(&self) -> bool {
         matches!(self.socket, Socket::Unix(_)) && self.layers.is_none()
     }
 
@@ -241,7 +241,7 @@ mod tests {
     async fn reads_and_writes_several_slices_in_one_call() {
         let (one, mut other) = UnixStream::pair().unwrap();
         let mut stream = Stream::from(one);
-        assert!(stream.is_unix() && stream.is_write_vectored());
+        assert!(stream.carries_fds() && stream.is_write_vectored());
         let written = stream.write_vectored(&[IoSlice::new(b"head"), IoSlice::new(b"body")]).await.unwrap();
         assert_eq!(written, 8);
         other.write_all(b"answer").await.unwrap();
@@ -258,7 +258,7 @@ mod tests {
         let (one, mut other) = UnixStream::pair().unwrap();
         let mut stream = Stream::from(one);
         stream.layers().begin_websocket();
-        assert!(!stream.is_unix(), "descriptors have no place in frames");
+        assert!(!stream.carries_fds(), "descriptors have no place in frames");
         let (picture, mut taken) = (vec![7; 100_000], 0);
         stream.ready(Interest::WRITABLE).await.unwrap();
         let full = loop {

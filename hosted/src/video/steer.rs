@@ -64,8 +64,9 @@ impl Steer {
 
     /// Bytes a second; `None` when the link of one of them is not the limit.
     fn limit(&self) -> Option<u64> {
-        let all: Option<Vec<u64>> = self.askers.iter().map(|(asker, _)| asker.allowance).collect();
-        all.and_then(|limits| limits.into_iter().max())
+        let mut askers = self.askers.iter().map(|(asker, _)| asker.allowance);
+        let first = askers.next()??;
+        askers.try_fold(first, |most, allowance| Some(most.max(allowance?)))
     }
 }
 

@@ -167,7 +167,7 @@ impl Context<'_> {
     }
 
     async fn display(&self, display: &Display, linked: Linked) -> Close {
-        let fds = self.stream.is_unix();
+        let fds = self.stream.carries_fds();
         let now = self.engine.now();
         let machine = DisplayServer::new(linked.opened.negotiated, fds, now);
         let handler = display::Display::new(self.engine, display, Rc::clone(self.session), Rc::clone(self.bell), fds);
@@ -203,7 +203,8 @@ impl Context<'_> {
     }
 
     async fn device(&self, kind: ChannelType, attached: Attached, linked: Linked) -> Close {
-        let (negotiated, session, local) = (linked.opened.negotiated, Rc::clone(self.session), self.stream.is_unix());
+        let (negotiated, session, local) =
+            (linked.opened.negotiated, Rc::clone(self.session), self.stream.carries_fds());
         match kind {
             ChannelType::USBREDIR => {
                 let handler = device::Device::new(session, attached, local);
