@@ -1,0 +1,89 @@
+//! `Who may connect`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use sumac::config::{Config, Name, Ticketing, Uuid};
+
+use super::values::on_off;
+
+#[derive(Args)]
+#[command(next_help_heading = "Who may connect")]
+pub(super) struct AccessArgs {
+    /// File with the password in its first line [default: a random password is printed].
+    #[arg(long, value_name = "FILE", conflicts_with = "disable_ticketing")]
+    password_file: Option<PathBuf>,
+    /// Let everybody in who reaches the port.
+    #[arg(long)]
+    disable_ticketing: bool,
+    /// Whether wrong passwords slow their sender down [default: on].
+    #[arg(long, value_name = "on|off", value_parser = on_off)]
+    auth_rate: Option<bool>,
+    /// Nothing that is copied goes between viewers and the guest.
+    #[arg(long)]
+    disable_copy_paste: bool,
+    /// Viewers may not send files to the guest's agent.
+    #[arg(long)]
+    disable_agent_file_xfer: bool,
+    /// A new viewer ends the sessions of the others.
+    #[arg(long)]
+    exclusive: bool,
+    /// Connection file for remote-viewer, or "none" [default: sumac.vv].
+    #[arg(long, value_name = "PATH|none")]
+    vv: Option<PathBuf>,
+    /// Name of the desktop in the viewer's title [default: Sumac].
+    #[arg(long)]
+    name: Option<Name>,
+    /// UUID of the desktop.
+    #[arg(long)]
+    uuid: Option<Uuid>,
+}
+
+impl AccessArgs {
+    pub(super) fn apply(self, config: &mut Config) {
+        if self.disable_ticketing {
+            config.ticketing = Ticketing::Disabled;
+        }
+        if let Some(file) = self.password_file {
+            config.ticketing = Ticketing::File(file);
+        }
+        config.auth_rate = self.auth_rate.unwrap_or(config.auth_rate);
+        config.exclusive = self.exclusive;
+        config.copy_paste &= !self.disable_copy_paste;
+        config.file_transfer &= !self.disable_agent_file_xfer;
+        if let Some(path) = self.vv {
+            config.vv = Some(path).filter(|path| path.as_os_str() != "none");
+        }
+        config.name = self.name;
+        config.uuid = self.uuid;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::cli::testing::{assert_error, config};
+
+    #[test]
+    fn who_may_connect() {
+        let with = |line: &str| format!("{:?}", config(line).ticketing);
+        assert_eq!(with("sumac --disable-ticketing"), "Disabled");
+        assert_eq!(with("sumac --password-file pw"), "File(\"pw\")");
+        assert_eq!(with("sumac --spice disable-ticketing=on --password-file pw"), "File(\"pw\")");
+        assert_eq!(with("sumac --spice password=x --disable-ticketing"), "Disabled");
+        assert!(!config("sumac --auth-rate off").auth_rate);
+        assert!(config("sumac --exclusive").exclusive);
+        assert_eq!(config("sumac --vv none").vv, None);
+        assert_eq!(config("sumac --vv ./none").vv, Some("./none".into()));
+    }
+
+    #[test]
+    fn usage_errors_name_the_thing() {
+        for (line, expected) in [
+            ("sumac --auth-rate maybe", "error: invalid value 'maybe' for '--auth-rate <on|off>': 'maybe' is not on"),
+            ("sumac --password-file p --disable-ticketing", "error: the argument '--password-file <FILE>' cannot be"),
+            ("sumac --uuid 1", "error: invalid value '1' for '--uuid <UUID>': '1' is not a UUID like"),
+        ] {
+            assert_error(line, expected);
+        }
+    }
+}
