@@ -12,7 +12,7 @@ format, y0top), gl-draw (x, y, width, height), agent (connected), port (name, op
 (name, value), port-data (name, text), port-echo (name, bytes, right), clipboard-grab (types, of the
 guest), clipboard (text, or of a copy-bytes: bytes, right), playback-start and record-start
 (channels, rate), playback-stop, record-stop,
-sound (a second of the left channel: hz, peak, values: how many different ones), volume (left, right,
+sound (a second of the left channel: hz of the usual wave, peak, values: how many different ones), volume (left, right,
 muted), file (text: why it was not sent), usb
 (connected), done or failed (after each command).
 
@@ -244,8 +244,11 @@ class Client:
             return
         left = struct.unpack("<%dh" % (second // 2), self.heard[:second])[::2]
         del self.heard[:second]
-        rising = sum(1 for one, two in zip(left, left[1:]) if one < 0 <= two)
-        self.say("sound", hz=rising, peak=max(map(abs, left)), values=len(set(left)))
+        rising = [at for at, (one, two) in enumerate(zip(left, left[1:])) if one < 0 <= two]
+        # The usual length of a wave: a gap, as a busy machine makes it, is not another tone.
+        waves = sorted(two - one for one, two in zip(rising, rising[1:]))
+        hz = round(48000 / waves[len(waves) // 2]) if waves else 0
+        self.say("sound", hz=hz, peak=max(map(abs, left)), values=len(set(left)))
 
     def watch_record(self, channel):
         self.recording = False
