@@ -11,6 +11,7 @@ use tracing_subscriber::filter::{FromEnvError, LevelFilter};
 use cli::Action;
 
 mod cli;
+mod sys;
 
 /// The environment variable that says what is logged, such as `debug` or `sumac::auth=trace`.
 const LOG_VARIABLE: &str = "SUMAC_LOG";
@@ -21,6 +22,7 @@ const FAILED: u8 = 1;
 const USAGE: u8 = 2;
 
 fn main() -> ExitCode {
+    sys::give_back_pages();
     let action = match cli::parse(std::env::args_os()) {
         Ok(action) => action,
         Err(error) => error.exit(),

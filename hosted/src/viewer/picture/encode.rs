@@ -154,7 +154,8 @@ impl Encoders {
         let packed = rect.width as usize * rect.height as usize * 4;
         let most = if kind == Kind::Lz4 { Lz4Encoder::max_len(&pixels) } else { packed };
         if self.room.len() < most {
-            self.room.resize(most, 0);
+            // Fresh zeros: pages that no picture gets to are never touched.
+            self.room = vec![0; most];
         }
         let room = self.room.get_mut(..most)?;
         let (body, len) = match kind {
