@@ -10,7 +10,7 @@ mouse-mode (mode: server or client), modifiers (value: 1 scroll, 2 num, 4 caps),
 height, hot_x, hot_y), cursor-hide, cursor-move, monitors, gl-scanout (width, height, stride,
 format, y0top), gl-draw (x, y, width, height), agent (connected), port (name, opened), port-event
 (name, value), port-data (name, text), port-echo (name, bytes, right), clipboard-grab (types, of the
-guest), clipboard (text, or of a copy-bytes: bytes, right), playback-start and record-start
+guest), clipboard (text, or of a copy-bytes: bytes, right, or of a paste-to: bytes), playback-start and record-start
 (channels, rate), playback-stop, record-stop,
 sound (a second of the left channel: hz of the usual wave, peak, values: how many different ones), volume (left, right,
 muted), file (text: why it was not sent), usb
@@ -26,8 +26,10 @@ Does what standard input says, one command a line:
     monitor WIDTH HEIGHT            through the agent
     copy TEXT                       offers it as the clipboard's content
     copy-bytes NUMBER               the same with text of this length
+    copy-from FILE TYPE...          offers what the file holds, as each of these: 1 text, 2 PNG, 3 BMP
     copy-files                      offers a list of files
-    paste [TYPE]                    asks for the guest's clipboard: 1 text, 2 PNG, 6 files
+    paste [TYPE]                    asks for the guest's clipboard: 1 text, 2 PNG, 3 BMP, 6 files
+    paste-to FILE [TYPE]            the same, into a file: only how long it is is said
     send-file PATH
     port NAME TEXT
     port-event NAME 0|1|2           opened, closed, break
@@ -81,6 +83,7 @@ class Client:
         self.copied = b""
         self.answers_gl = True
         self.compares = False
+        self.pastes_to = None
         self.echoes = {}
         self.writes = []
         self.session = Spice.Session()
@@ -151,7 +154,11 @@ class Client:
 
     def on_clipboard(self, _channel, _selection, _kind, pixels, size):
         got = ctypes.string_at(pixels, size)
-        if self.compares:
+        if self.pastes_to:
+            with open(self.pastes_to, "wb") as file:
+                file.write(got)
+            self.say("clipboard", bytes=size)
+        elif self.compares:
             self.say("clipboard", bytes=size, right=got == self.copied)
         else:
             self.say("clipboard", text=got.decode())
@@ -334,8 +341,17 @@ class Client:
         self.copied, self.compares = pattern(0, int(size)), True
         self.channel("main").clipboard_selection_grab(0, [CLIPBOARD_TEXT])
 
+    def do_copy_from(self, path, *kinds):
+        with open(path, "rb") as file:
+            self.copied = file.read()
+        self.channel("main").clipboard_selection_grab(0, [int(kind) for kind in kinds])
+
     def do_copy_files(self):
         self.channel("main").clipboard_selection_grab(0, [CLIPBOARD_FILES])
+
+    def do_paste_to(self, path, kind=CLIPBOARD_TEXT):
+        self.pastes_to = path
+        self.do_paste(kind)
 
     def do_paste(self, kind=CLIPBOARD_TEXT):
         self.channel("main").clipboard_selection_request(0, int(kind))

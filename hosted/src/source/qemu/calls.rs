@@ -10,7 +10,8 @@ use std::os::unix::net::UnixStream;
 use anyhow::Context;
 use futures_util::{FutureExt, StreamExt};
 use serde::Serialize;
-use zbus::message::{Flags, Type};
+use zbus::message::{Body, Flags, Type};
+use zbus::names::OwnedUniqueName;
 use zbus::wire::{DynamicType, Fd};
 use zbus::{Connection, Message, MessageStream, Variant};
 
@@ -30,6 +31,12 @@ pub(super) struct Calls {
 pub(super) struct Call {
     message: Message,
     connection: Connection,
+}
+
+/// The bytes at the end of a message's body, as they came.
+pub(super) struct Tail {
+    pub(super) body: Body,
+    pub(super) len: usize,
 }
 
 impl Calls {
@@ -157,6 +164,19 @@ impl Call {
         self.refuse_as("org.freedesktop.DBus.Error.InvalidArgs", &error).await
     }
 
+    /// Whether QEMU called, whose own name this is on a bus. A socket has QEMU at its other end.
+    pub(super) fn is_from(&self, owner: Option<&OwnedUniqueName>) -> bool {
+        owner.is_none_or(|owner| self.message.header().sender() == Some(&**owner))
+    }
+
+    /// Says that the caller may not.
+    pub(super) async fn is_not_allowed(&self) -> zbus::Result<()> {
+        let (interface, member) = self.name();
+        let header = self.message.header();
+        tracing::debug!(sender = ?header.sender(), call = %format_args!("{interface}.{member}"), "not QEMU's call");
+        self.refuse_as("org.freedesktop.DBus.Error.AccessDenied", "only the virtual machine may call").await
+    }
+
     /// Says that there is no such method.
     pub(super) async fn is_unknown(&self) -> zbus::Result<()> {
         let (interface, member) = self.name();
@@ -173,5 +193,12 @@ impl Call {
 
     fn is_answered(&self) -> bool {
         !self.message.header().primary().flags().contains(Flags::NO_REPLY_EXPECTED)
+    }
+}
+
+impl AsRef<[u8]> for Tail {
+    fn as_ref(&self) -> &[u8] {
+        let bytes = self.body.data().bytes();
+        &bytes[bytes.len().saturating_sub(self.len)..]
     }
 }

@@ -7,11 +7,12 @@ use std::rc::Rc;
 use anyhow::Context;
 use futures_util::StreamExt;
 use tokio::task::{AbortHandle, JoinSet};
-use zbus::message::Type;
+use zbus::names::OwnedUniqueName;
 use zbus::wire::{ObjectPath, OwnedObjectPath};
-use zbus::{Connection, MatchRule, Message, MessageStream, OwnedVariant};
+use zbus::{Connection, Message, MessageStream, OwnedVariant};
 
 use super::audio::{Microphone, Speaker};
+use super::bus::signals_of;
 use super::chardev::Chardev;
 use super::clipboard::GuestSide;
 use super::interfaces::{AUDIO, BUS_NAME, CHARDEV, CLIPBOARD};
@@ -28,6 +29,7 @@ type Interfaces = HashMap<String, HashMap<String, OwnedVariant>>;
 /// Sound, clipboard and character devices, each carried by tasks.
 pub(super) struct Attached {
     connection: Connection,
+    owner: Option<OwnedUniqueName>,
     peripherals: Peripherals,
     changes: MessageStream,
     chardevs: BTreeMap<String, (Rc<Device>, AbortHandle)>,
@@ -35,13 +37,17 @@ pub(super) struct Attached {
 }
 
 impl Attached {
-    /// Attaches everything that is there.
-    pub(super) async fn find(connection: &Connection, peripherals: &Peripherals) -> anyhow::Result<Self> {
-        let rule = MatchRule::builder().msg_type(Type::Signal).interface(OBJECT_MANAGER);
-        let rule = if connection.is_bus() { rule.sender(BUS_NAME).build() } else { rule.build() };
-        let changes = MessageStream::for_match_rule(rule?, connection, None).await?;
+    /// Attaches everything that is there; `owner` is QEMU's own name on a bus.
+    pub(super) async fn find(
+        connection: &Connection,
+        owner: Option<OwnedUniqueName>,
+        peripherals: &Peripherals,
+    ) -> anyhow::Result<Self> {
+        let rule = signals_of(owner.as_ref(), OBJECT_MANAGER)?;
+        let changes = MessageStream::for_match_rule(rule, connection, None).await?;
         let (connection, peripherals) = (connection.clone(), peripherals.clone());
-        let mut attached = Self { connection, peripherals, changes, chardevs: BTreeMap::new(), tasks: JoinSet::new() };
+        let (chardevs, tasks) = (BTreeMap::new(), JoinSet::new());
+        let mut attached = Self { connection, owner, peripherals, changes, chardevs, tasks };
         let objects = attached
             .connection
             .call_method(Some(BUS_NAME), ROOT, Some(OBJECT_MANAGER), "GetManagedObjects", &())
@@ -137,7 +143,7 @@ impl Attached {
     }
 
     async fn add_clipboard(&mut self) -> anyhow::Result<()> {
-        let clipboard = GuestSide::register(&self.connection, &self.peripherals.clipboard).await?;
+        let clipboard = GuestSide::register(&self.connection, self.owner.clone(), &self.peripherals.clipboard).await?;
         self.tasks.spawn_local(clipboard.run());
         tracing::info!("clipboard");
         Ok(())

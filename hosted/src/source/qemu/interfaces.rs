@@ -112,6 +112,4 @@ pub(super) trait Clipboard {
     /// It has none any more.
     #[zbus(no_reply)]
     fn release(&self, selection: u32) -> zbus::Result<()>;
-    /// What the guest has, as one of these kinds.
-    fn request(&self, selection: u32, mimes: &[&str]) -> zbus::Result<(String, Vec<u8>)>;
 }

@@ -19,7 +19,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use zbus::message::Body;
 use zbus::wire::Fd;
 
-use super::calls::{Call, Calls};
+use super::calls::{Call, Calls, Tail};
 use super::display::{Display, Map, Patch};
 use super::interfaces::ConsoleProxy;
 use super::pixels::PixelFormat;
@@ -130,19 +130,6 @@ impl Listener {
             _ => return Ok(Answer::UnknownMethod),
         }
         Ok(Answer::Done)
-    }
-}
-
-/// The pixels at the end of a message's body.
-struct Tail {
-    body: Body,
-    len: usize,
-}
-
-impl AsRef<[u8]> for Tail {
-    fn as_ref(&self) -> &[u8] {
-        let bytes = self.body.data().bytes();
-        &bytes[bytes.len().saturating_sub(self.len)..]
     }
 }
 

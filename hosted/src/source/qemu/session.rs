@@ -10,15 +10,14 @@ use anyhow::Context;
 use futures_util::StreamExt;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
-use zbus::message::Type;
 use zbus::proxy::CacheProperties;
-use zbus::{Connection, MatchRule, Message, MessageStream, Variant};
+use zbus::{Connection, Message, MessageStream, Variant};
 
-use super::bus::Link;
+use super::bus::{Link, signals_of};
 use super::devices::Attached;
 use super::display::Display;
 use super::input::Messages;
-use super::interfaces::{BUS_NAME, ConsoleProxy, KeyboardProxy, MouseProxy, VmProxy, console_path};
+use super::interfaces::{ConsoleProxy, KeyboardProxy, MouseProxy, VmProxy, console_path};
 use super::keyboard::{Keyboard, leds};
 use super::listener::Listener;
 use super::mouse::Mouse;
@@ -88,8 +87,9 @@ impl Screens {
 impl Session {
     /// Shows the consoles of this QEMU: these, or all graphical ones.
     pub(super) async fn start(link: Link, wanted: &[u32], screens: &mut Screens) -> anyhow::Result<Self> {
-        let Link { connection, monitor } = link;
-        let changes = MessageStream::for_match_rule(property_changes(&connection)?, &connection, None).await?;
+        let Link { connection, owner, monitor } = link;
+        let rule = signals_of(owner.as_ref(), "org.freedesktop.DBus.Properties")?;
+        let changes = MessageStream::for_match_rule(rule, &connection, None).await?;
         let vm = VmProxy::builder(&connection).cache_properties(CacheProperties::No).build().await?;
         screens.host.identity(identity(&vm).await?);
         let there = vm.console_ids().await.context("asking QEMU for its consoles")?;
@@ -115,7 +115,7 @@ impl Session {
         let lights = keyboard.modifiers().await?;
         let host = Arc::clone(&screens.host);
         let keyboard = Keyboard::new(keyboard, lights);
-        let attached = Attached::find(&connection, host.peripherals()).await?;
+        let attached = Attached::find(&connection, owner, host.peripherals()).await?;
         host.leds(leds(lights));
         host.mouse(first.mouse.is_absolute());
         Ok(Self { connection, host, consoles, keyboard, focus: 0, settled: None, changes, attached, tasks })
@@ -321,13 +321,4 @@ async fn settle(at: Option<Instant>) {
         Some(at) => tokio::time::sleep_until(at).await,
         None => std::future::pending().await,
     }
-}
-
-fn property_changes(connection: &Connection) -> zbus::Result<MatchRule<'static>> {
-    let rule = MatchRule::builder()
-        .msg_type(Type::Signal)
-        .interface("org.freedesktop.DBus.Properties")
-        .member("PropertiesChanged");
-    // Only a bus names the sender of a signal.
-    if connection.is_bus() { rule.sender(BUS_NAME).build() } else { rule.build() }
 }

@@ -4,6 +4,7 @@
 //! it shows is compared with QEMU's own `screendump`.
 
 mod clipboard;
+mod clipboard_kinds;
 mod guest;
 mod restart;
 mod usb;

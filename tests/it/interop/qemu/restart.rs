@@ -8,11 +8,23 @@ use super::super::programs::{Client, Program, Sumac, needs, until};
 use super::guest::{Monitor, QEMU, image, machine, same_screen};
 use rustix::process::Signal;
 
+/// The address of the bus of a folder, for programs that run in it.
+pub(super) const BUS: &str = "unix:path=bus.sock";
+
+/// Starts a bus in this folder.
+pub(super) fn start_bus(dir: &Path) -> Program {
+    let mut bus = Command::new("dbus-daemon");
+    bus.args(["--session", "--address", BUS, "--nofork", "--print-address"]).current_dir(dir);
+    let mut bus = Program::start(bus.stderr(Stdio::null()));
+    bus.line(BUS);
+    bus
+}
+
 /// Starts a QEMU on the bus in this folder.
 fn start_qemu(dir: &Path) -> Program {
     let words = machine("std", &["-display", "dbus"]);
     let mut command = Command::new(QEMU);
-    command.args(&words[1..]).current_dir(dir).env("DBUS_SESSION_BUS_ADDRESS", "unix:path=bus.sock");
+    command.args(&words[1..]).current_dir(dir).env("DBUS_SESSION_BUS_ADDRESS", BUS);
     Program::start(command.stderr(Stdio::null()))
 }
 
@@ -21,12 +33,9 @@ fn viewers_stay_while_qemu_is_restarted() {
     needs!("viewers_stay_while_qemu_is_restarted": "gi", "qemu-system-x86_64", "dbus-daemon", "as", "ld");
     let dir = tempfile::tempdir().unwrap();
     image(dir.path());
-    let mut bus = Command::new("dbus-daemon");
-    bus.args(["--session", "--address=unix:path=bus.sock", "--nofork", "--print-address"]).current_dir(dir.path());
-    let mut bus = Program::start(bus.stderr(Stdio::null()));
-    bus.line("unix:path=");
+    let _bus = start_bus(dir.path());
     // Sumac and its viewer come first.
-    let sumac = Sumac::start_in(dir, "serve", &["--disable-ticketing", "--qemu-dbus", "unix:path=bus.sock"]);
+    let sumac = Sumac::start_in(dir, "serve", &["--disable-ticketing", "--qemu-dbus", BUS]);
     let mut client = Client::connect(&sumac.tcp_uri());
     let waiting = Picture::of_client(&mut client, &sumac);
     for _ in 0..2 {
