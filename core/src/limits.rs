@@ -123,3 +123,20 @@ pub const GUEST_HEADS: usize = 64;
 pub const AGENT_MESSAGE: usize = 8 + AGENT_MONITORS * (20 + 4);
 /// Images that a client is asked to keep; each costs the server 24 bytes.
 pub const PIXMAP_CACHE: usize = 256;
+
+/// Groups of memory slots of a QXL device; QEMU has two, its own and the guest's.
+pub const QXL_GROUPS: usize = 4;
+/// Memory slots of a group; QEMU has 8.
+pub const QXL_SLOTS: usize = 32;
+/// Bytes of one image or surface in guest memory: 8192 × 8192 pixels. The guest may let one chunk
+/// of a few bytes stand for any number of them, which the server copies.
+pub const QXL_IMAGE: usize = 256 << 20;
+/// Chunks of one piece of data in guest memory, which may lead in a circle; drivers give each page
+/// one, so that is 256 MiB.
+pub const QXL_CHUNKS: usize = 1 << 16;
+/// Bytes of the glyphs of one text and of the segments of one path, in guest memory.
+pub const QXL_VECTOR: usize = 16 << 20;
+/// Bytes of a text that a guest wants logged; the reference's limit.
+pub const QXL_MESSAGE: usize = 100_000;
+/// Pixels in a row, and rows, of a guest's cursor; drivers have 64.
+pub const QXL_CURSOR: u16 = 1024;

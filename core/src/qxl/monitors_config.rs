@@ -1,12 +1,13 @@
 //! QXLMonitorsConfig: the monitors a guest has set up.
 //!
-//! The host copies it out of guest memory in two steps: the first four bytes, from which
-//! [`size`] tells how many to copy, and then *all* of those bytes again, for [`MonitorsConfig::parse`].
+//! It is copied out of guest memory in two steps ([`MonitorsConfig::copy`] takes both): the first four bytes, from
+//! which [`size`] tells how many to copy, and then *all* of those bytes again, for [`MonitorsConfig::parse`].
 //! The guest may write in between; what is parsed is the second copy alone, and a count that does
 //! not belong to its length is an error (a count read twice was CVE-2015-3247).
 
 use heapless::Vec;
 
+use super::{GuestMemory, QxlError, View};
 use crate::limits;
 use crate::proto::display::{self, Head};
 use crate::wire::{DecodeError, DecodeErrorKind, Field, Reader, to_u32};
@@ -60,6 +61,19 @@ impl MonitorsConfig {
             }
             bytes => Err(DecodeError::new(DecodeErrorKind::Trailing { bytes }).at("QXLMonitorsConfig")),
         }
+    }
+
+    /// Copies and parses the structure at a guest's address, for a device that has `device_max` monitors.
+    ///
+    /// # Errors
+    /// When it does not lie in one slot, or is not in order.
+    pub fn copy<M: GuestMemory + ?Sized>(view: View<'_, M>, address: u64, device_max: u16) -> Result<Self, QxlError> {
+        let mut header = [0; HEADER];
+        view.copy(address, &mut header).map_err(|e| e.at("QXLMonitorsConfig"))?;
+        let mut snapshot = [0; HEADER + limits::GUEST_HEADS * Head::MIN];
+        let snapshot = snapshot.get_mut(..size(header)?).unwrap_or_default();
+        view.copy(address, snapshot).map_err(|e| e.at("QXLMonitorsConfig.heads"))?;
+        Ok(Self::parse(snapshot, device_max)?)
     }
 
     /// How many monitors there can be.
