@@ -21,6 +21,7 @@ pub use server::{serve, serve_qemu};
 
 mod connection;
 mod metrics;
+mod sandbox;
 mod scene;
 mod server;
 mod video;

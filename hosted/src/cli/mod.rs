@@ -13,6 +13,7 @@ use access::AccessArgs;
 use listen::ListenArgs;
 use output::OutputArgs;
 use picture::PictureArgs;
+use process::ProcessArgs;
 use source::SourceArgs;
 use tls::TlsArgs;
 
@@ -20,6 +21,7 @@ mod access;
 mod listen;
 mod output;
 mod picture;
+mod process;
 mod source;
 mod tls;
 mod values;
@@ -120,6 +122,8 @@ struct ServerArgs {
     picture: PictureArgs,
     #[command(flatten)]
     output: OutputArgs,
+    #[command(flatten)]
+    process: ProcessArgs,
 }
 
 /// Reads the command line, program name first. The error knows how to print itself and which exit
@@ -167,6 +171,7 @@ impl ServerArgs {
         self.access.apply(&mut config);
         self.picture.apply(&mut config);
         self.output.apply(&mut config);
+        self.process.apply(&mut config);
         Ok(config)
     }
 }
@@ -214,7 +219,8 @@ mod tests {
     #[test]
     fn a_bare_command_serves_with_the_defaults() {
         for line in ["sumac", "sumac serve"] {
-            assert_eq!(format!("{:?}", config(line)), format!("{:?}", Config::default()));
+            let expected = Config { sandbox: true, ..Config::default() };
+            assert_eq!(format!("{:?}", config(line)), format!("{expected:?}"));
         }
         for line in ["sumac --port 7", "sumac serve --port 7"] {
             assert_eq!(config(line).listen.tcp_port(), Some(7));

@@ -100,6 +100,10 @@ pub struct Config {
     pub metrics: Option<SocketAddr>,
     /// Whether a line of figures is printed every second. Default: no.
     pub stats: bool,
+    /// Whether the whole process gives up, for good, what a server that is open does not need: most of the
+    /// file system, TCP connections to others, new processes, most system calls. For a process that does
+    /// nothing else; the binary's own default is yes. Default: no.
+    pub sandbox: bool,
 }
 
 /// What is to be heard for a check.
@@ -186,6 +190,7 @@ impl Default for Config {
             dmabuf: None,
             metrics: None,
             stats: false,
+            sandbox: false,
         }
     }
 }

@@ -91,6 +91,15 @@ impl Tls {
         let in_dir = || self.dir.as_ref().map(|dir| dir.join("ca-cert.pem"));
         self.ca.clone().or_else(|| in_dir().filter(|path| self.verify_client || path.exists()))
     }
+
+    /// All files that are read, at start and again on SIGHUP.
+    pub(crate) fn files(&self) -> Vec<PathBuf> {
+        let password = match &self.key_password {
+            Some(KeyPassword::File(path)) => Some(path.clone()),
+            _ => None,
+        };
+        [self.certificate_file(), self.key_file(), self.ca_file(), password].into_iter().flatten().collect()
+    }
 }
 
 impl KeyPassword {

@@ -53,9 +53,14 @@ impl Prepared {
 }
 
 impl Running {
+    /// The number of its process, until its end was waited for.
+    pub(crate) fn pid(&self) -> Option<u32> {
+        self.child.id()
+    }
+
     /// Passes on a signal. A QEMU that has ended does not hear it.
     pub(crate) fn signal(&self, signal: Signal) {
-        let pid = self.child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
+        let pid = self.pid().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
         let _: Option<()> = pid.and_then(|pid| kill_process(pid, signal).ok());
     }
 }

@@ -20,6 +20,7 @@ use crate::config::{Config, SourceChoice};
 use crate::metrics;
 use crate::png::write_bgrx_png;
 use crate::qemu::{Prepared, Running as RunningQemu, exited};
+use crate::sandbox;
 use crate::signals::{Request, Signals};
 use crate::sound::report_opus;
 use crate::source::{Frames, Host, Qemu, Source, TestDesktop, ToSource};
@@ -44,26 +45,43 @@ pub(super) struct Running {
     source: Option<Ended>,
 }
 
+/// All that is opened and loaded before a server confines itself.
+struct Opened {
+    signals: Signals,
+    gate: Rc<Gate>,
+    access: Access,
+    epoch: tokio::time::Instant,
+    displays: Displays,
+    source: Box<dyn Source>,
+    listeners: Listeners,
+    metrics: Option<TcpListener>,
+}
+
 impl Running {
     /// Starts everything; has said "ready" when it returns.
     pub(super) async fn start(config: Config, qemu: Option<Prepared>) -> anyhow::Result<Self> {
-        let signals = Signals::install(config.tls.is_wanted())?;
-        let gate = Rc::new(Gate::new(&config)?);
-        let access = Access::prepare(&config.ticketing)?;
-        let keys = KeyStock::start()?;
-        report_opus();
-        let epoch = tokio::time::Instant::now();
-        let displays = Displays::new(&config, epoch);
-        let (source, mut ended) = SourceThread::start(make_source(&config)?, Arc::new(displays.host().clone()))?;
-        first_picture(&displays, &mut ended).await?;
-        write_reference(&config, &displays)?;
-        let listeners = Listeners::open(&config.listen)?;
-        let metrics = open_metrics(&config).await?;
+        let opened = Opened::new(&config).await?;
         // Only now, so that no QEMU runs that nobody can reach.
         let qemu = qemu.map(Prepared::start).transpose()?;
+        welcome(&config, &opened.access, &opened.listeners, &opened.gate);
+        if config.sandbox {
+            sandbox::enter(&config, qemu.as_ref().and_then(RunningQemu::pid));
+        }
+        let begun = Self::begin(config, opened).await;
+        if let (Err(_), Some(qemu)) = (&begun, &qemu) {
+            qemu.signal(Signal::TERM);
+        }
+        Ok(Self { qemu, ..begun? })
+    }
+
+    /// Starts the threads, and waits for the first picture.
+    async fn begin(config: Config, opened: Opened) -> anyhow::Result<Self> {
+        let Opened { signals, gate, access, epoch, displays, source, listeners, metrics } = opened;
+        let keys = KeyStock::start()?;
+        let (source, mut ended) = SourceThread::start(source, Arc::new(displays.host().clone()))?;
+        first_picture(&displays, &mut ended).await?;
+        write_reference(&config, &displays)?;
         let ready = ready(&config, &displays, &listeners, metrics.as_ref())?;
-        // Before "ready", so that whoever waits for that line finds the connection file.
-        welcome(&config, &access, &listeners, &gate);
         let activity = source.activity(Arc::clone(displays.ledger()));
         let reporter = Reporter::start(io::stdout(), &ready, activity, config.stats)?;
         let tickets = access.ticket_check(Instant::now());
@@ -75,7 +93,7 @@ impl Running {
         }
         // What the source opened before there was an engine.
         engine.take_mail();
-        Ok(Self { engine, gate, listeners, signals, reporter, qemu, source: Some(ended) })
+        Ok(Self { engine, gate, listeners, signals, reporter, qemu: None, source: Some(ended) })
     }
 
     /// Serves until a signal, the source or QEMU ends it; answers how QEMU ended, if there was one.
@@ -149,6 +167,21 @@ impl Running {
         }
         reporter.finish();
         result.and_then(|status| written.map(|()| status))
+    }
+}
+
+impl Opened {
+    async fn new(config: &Config) -> anyhow::Result<Self> {
+        let signals = Signals::install(config.tls.is_wanted())?;
+        let gate = Rc::new(Gate::new(config)?);
+        let access = Access::prepare(&config.ticketing)?;
+        report_opus();
+        let epoch = tokio::time::Instant::now();
+        let displays = Displays::new(config, epoch);
+        let source = make_source(config)?;
+        let listeners = Listeners::open(&config.listen)?;
+        let metrics = open_metrics(config).await?;
+        Ok(Self { signals, gate, access, epoch, displays, source, listeners, metrics })
     }
 }
 

@@ -13,6 +13,7 @@ mod hostile;
 mod link;
 mod metrics;
 mod open;
+mod sandbox;
 mod sumac;
 mod tls;
 mod web;

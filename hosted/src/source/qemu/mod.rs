@@ -138,7 +138,7 @@ async fn connect(choice: &QemuDisplay, screens: &mut Screens) -> anyhow::Result<
 
 impl QemuAddress {
     /// Whether another QEMU may come after the first.
-    fn is_bus(&self) -> bool {
+    pub(crate) fn is_bus(&self) -> bool {
         matches!(self, Self::Session | Self::Bus(_))
     }
 }
