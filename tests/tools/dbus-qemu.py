@@ -1,11 +1,12 @@
 #!/usr/bin/python3
-"""The other end of QEMU's D-Bus display for tests, on GLib's D-Bus as QEMU is: a machine with one dark
-console, a keyboard, and a clipboard that knows more than text.
+"""The other end of QEMU's D-Bus display for tests, on GLib's D-Bus as QEMU is: a machine with two dark
+consoles, a keyboard, and a clipboard that knows more than text.
 
 dbus-qemu.py ADDRESS
 
 Owns org.qemu on the bus at this address. Says what happens as one JSON object a line on standard
-output, its `event` one of: ready, registered (for the clipboard), key (code), grab (mimes), release,
+output, its `event` one of: ready, registered (for the clipboard), key (code), ui-info (console, values:
+millimetres, place and size of a monitor), grab (mimes), release,
 content (mime, bytes), refused (text), done.
 
 Does what standard input says, one command a line:
@@ -23,7 +24,7 @@ gi.require_version("Gio", "2.0")
 from gi.repository import Gio, GLib  # noqa: E402
 
 ROOT = "/org/qemu/Display1"
-CONSOLE = ROOT + "/Console_0"
+CONSOLES = [ROOT + "/Console_0", ROOT + "/Console_1"]
 CLIPBOARD = ROOT + "/Clipboard"
 
 
@@ -39,21 +40,22 @@ def interface(name, methods=(), properties=()):
     return Gio.DBusNodeInfo.new_for_xml(f"<node><interface name='{name}'>{text}</interface></node>").interfaces[0]
 
 
+CONSOLE = [
+    interface("org.qemu.Display1.Console", [
+        ("RegisterListener", ["h"], []), ("SetUIInfo", ["q", "q", "i", "i", "u", "u"], [])], [("Label", "s"), ("Type", "s")]),
+    interface("org.qemu.Display1.Keyboard", [("Press", ["u"], []), ("Release", ["u"], [])], [("Modifiers", "u")]),
+    interface("org.qemu.Display1.Mouse", (), [("IsAbsolute", "b")]),
+]
 OBJECTS = {
+    **{path: CONSOLE for path in CONSOLES},
     ROOT: [interface("org.freedesktop.DBus.ObjectManager", [("GetManagedObjects", [], ["a{oa{sa{sv}}}"])])],
     ROOT + "/VM": [interface("org.qemu.Display1.VM", (), [("Name", "s"), ("UUID", "s"), ("ConsoleIDs", "au")])],
-    CONSOLE: [
-        interface("org.qemu.Display1.Console", [("RegisterListener", ["h"], []), ("SetUIInfo", ["q", "q", "i", "i", "u", "u"], [])],
-                  [("Label", "s"), ("Type", "s")]),
-        interface("org.qemu.Display1.Keyboard", [("Press", ["u"], []), ("Release", ["u"], [])], [("Modifiers", "u")]),
-        interface("org.qemu.Display1.Mouse", (), [("IsAbsolute", "b")]),
-    ],
     CLIPBOARD: [interface("org.qemu.Display1.Clipboard", [
         ("Register", [], []), ("Unregister", [], []), ("Grab", ["u", "u", "as"], []), ("Release", ["u"], []),
         ("Request", ["u", "as"], ["s", "ay"])])],
 }
 PROPERTIES = {
-    "Name": GLib.Variant("s", "clipboard tester"), "UUID": GLib.Variant("s", ""), "ConsoleIDs": GLib.Variant("au", [0]),
+    "Name": GLib.Variant("s", "tested"), "UUID": GLib.Variant("s", ""), "ConsoleIDs": GLib.Variant("au", [0, 1]),
     "Label": GLib.Variant("s", "dark"), "Type": GLib.Variant("s", "Graphic"), "Modifiers": GLib.Variant("u", 0),
     "IsAbsolute": GLib.Variant("b", True),
 }
@@ -93,7 +95,7 @@ class Machine:
     def on_get(self, _bus, _sender, _path, _interface, name):
         return PROPERTIES[name]
 
-    def on_call(self, _bus, sender, _path, _interface, method, arguments, invocation):
+    def on_call(self, _bus, sender, path, interface, method, arguments, invocation):
         answer = None
         if method == "GetManagedObjects":
             objects = {CLIPBOARD: {"org.qemu.Display1.Clipboard": {}}}
@@ -107,8 +109,10 @@ class Machine:
         elif method == "Grab":
             say("grab", mimes=arguments[2])
         elif method == "Release":
-            if _interface.endswith("Clipboard"):
+            if interface.endswith("Clipboard"):
                 say("release")
+        elif method == "SetUIInfo":
+            say("ui-info", console=CONSOLES.index(path), values=list(arguments))
         elif method == "Press":
             say("key", code=arguments[0])
         elif method == "Request":

@@ -7,7 +7,8 @@ spice-client.py URI [--password P] [--ca-file FILE] [--host-subject S] [--audio]
 Says what happens as one JSON object a line on standard output, its `event` one of: open, closed
 (channel, id), error, surface (width, height, display), surface-gone, mark, draw (x, y, width, height),
 mouse-mode (mode: server or client), modifiers (value: 1 scroll, 2 num, 4 caps), cursor-set (width,
-height, hot_x, hot_y), cursor-hide, cursor-move, monitors, gl-scanout (width, height, stride,
+height, hot_x, hot_y), cursor-hide, cursor-move, monitors (display, heads: of each
+x, y, width, height), gl-scanout (width, height, stride,
 format, y0top), gl-draw (x, y, width, height), agent (connected), port (name, opened), port-event
 (name, value), port-data (name, text), port-echo (name, bytes, right), clipboard-grab (types, of the
 guest), clipboard (text, or of a copy-bytes: bytes, right, or of a paste-to: bytes), playback-start and record-start
@@ -24,6 +25,7 @@ Does what standard input says, one command a line:
     position X Y                    client mouse mode
     button press|down|up N          1 left, 2 middle, 3 right, 4 up, 5 down
     monitor WIDTH HEIGHT            through the agent
+    monitors X,Y,WIDTH,HEIGHT,MM,MM...  the same for several, with places and millimetres
     copy TEXT                       offers it as the clipboard's content
     copy-bytes NUMBER               the same with text of this length
     copy-from FILE TYPE...          offers what the file holds, as each of these: 1 text, 2 PNG, 3 BMP
@@ -69,6 +71,8 @@ WRITTEN = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void
 LIBRARY.spice_port_channel_write_async.argtypes = [
     ctypes.c_void_p, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_void_p, WRITTEN, ctypes.c_void_p]
 LIBRARY.spice_port_channel_write_async.restype = None
+LIBRARY.g_object_get.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p, ctypes.c_void_p]
+LIBRARY.g_array_unref.argtypes = [ctypes.c_void_p]
 
 # Sessions and channels have a `connect` of their own, which hides the one for signals.
 on = GObject.Object.connect
@@ -168,9 +172,21 @@ class Client:
         on(channel, "display-primary-destroy", self.on_surface_gone)
         on(channel, "display-mark", lambda _c, mark: self.say("mark", on=bool(mark)))
         on(channel, "display-invalidate", lambda _c, x, y, w, h: self.say("draw", x=x, y=y, width=w, height=h))
-        on(channel, "notify::monitors", lambda *_: self.say("monitors"))
+        on(channel, "notify::monitors", self.on_monitors)
         on(channel, "notify::gl-scanout", self.on_gl_scanout)
         on(channel, "gl-draw", self.on_gl_draw)
+
+    def on_monitors(self, channel, _property):
+        # Introspection does not know what is in the array: a pointer and a length.
+        array = ctypes.c_void_p()
+        LIBRARY.g_object_get(hash(channel), b"monitors", ctypes.byref(array), None)
+        if not array:
+            return
+        data, count = struct.unpack("PI", ctypes.string_at(array.value, struct.calcsize("PI")))
+        # Number, surface, then what is said.
+        heads = list(struct.iter_unpack("6I", ctypes.string_at(data, count * 24)))
+        self.say("monitors", display=channel.get_property("channel-id"), heads=[head[2:] for head in heads])
+        LIBRARY.g_array_unref(array)
 
     def on_gl_scanout(self, channel, _property):
         it = channel.get_gl_scanout()
@@ -331,6 +347,18 @@ class Client:
         main = self.channel("main")
         main.update_display_enabled(0, True, False)
         main.update_display(0, 0, 0, int(width), int(height), False)
+        main.send_monitor_config()
+
+    def do_monitors(self, *monitors):
+        main = self.channel("main")
+        # Otherwise the library puts them side by side.
+        main.set_property("disable-display-align", True)
+        main.set_property("disable-display-position", False)
+        for number, monitor in enumerate(monitors):
+            x, y, width, height, width_mm, height_mm = map(int, monitor.split(","))
+            main.update_display_enabled(number, True, False)
+            main.update_display(number, x, y, width, height, False)
+            main.update_display_mm(number, width_mm, height_mm, False)
         main.send_monitor_config()
 
     def do_copy(self, text):

@@ -39,6 +39,7 @@ pub(crate) struct Scene {
     frame: RefCell<Option<Frame>>,
     gl: Gl,
     pointer: RefCell<Pointer>,
+    place: Cell<(i32, i32)>,
     gone: Cell<bool>,
     viewers: RefCell<Vec<Weak<Viewer>>>,
     bells: RefCell<Vec<Weak<Notify>>>,
@@ -163,6 +164,7 @@ impl Scene {
             frame: RefCell::default(),
             gl: Gl::new(pass_memfds),
             pointer: RefCell::default(),
+            place: Cell::default(),
             gone: Cell::default(),
             viewers: RefCell::default(),
             bells: RefCell::default(),
@@ -220,6 +222,18 @@ impl Scene {
     /// The size of what is shown; `None` while there is nothing to see.
     pub(crate) fn size(&self) -> Option<Size> {
         self.scanout().map(|scanout| scanout.size()).or_else(|| self.frame.borrow().as_ref().map(frame_size))
+    }
+
+    /// Where the display stands among the others: column and row of its top left corner.
+    pub(crate) fn place(&self) -> (i32, i32) {
+        self.place.get()
+    }
+
+    /// A viewer put the display there.
+    pub(crate) fn set_place(&self, place: (i32, i32)) {
+        if self.place.replace(place) != place {
+            self.ring_viewers();
+        }
     }
 
     /// Whether there is something to see.

@@ -213,7 +213,8 @@ impl Engine {
 
     /// Asks the source for a display like this monitor, if there is one of this number.
     pub(crate) fn resize(&self, display: u8, monitor: Monitor) {
-        if self.displays.get(display).is_some() {
+        if let Some(there) = self.displays.get(display) {
+            there.scene.set_place(monitor.place);
             self.source.tell(ToSource::Resize { display, monitor });
         }
     }

@@ -38,6 +38,8 @@ pub(super) struct Display {
     /// When something that was drawn with loss is to be drawn without.
     refine_at: Option<Instant>,
     surface: Option<Size>,
+    /// Where the client was told that its monitor stands.
+    place: (i32, i32),
     /// MARK is due: the surface has not been shown yet.
     unmarked: bool,
     streams: Streams,
@@ -68,6 +70,7 @@ impl Display {
             painter: Painter::new(engine.config(), Rc::clone(&engine.encoders), local),
             refine_at: None,
             surface: None,
+            place: (0, 0),
             unmarked: false,
             streams,
             streams_first: false,
@@ -76,8 +79,18 @@ impl Display {
         }
     }
 
-    /// Says what the client needs to see the newest picture, if there is room for it.
+    /// Says what the client needs to know: the newest picture, and where its monitor stands.
     fn update(&mut self, line: &mut Line<DisplayServer>) -> Result<(), Close> {
+        self.show(line)?;
+        let shown = self.surface.filter(|_| !self.unmarked && !self.in_gl);
+        match shown.filter(|_| self.place != self.scene.place()) {
+            Some(size) => self.send_monitors(line, size),
+            None => Ok(()),
+        }
+    }
+
+    /// Says what the client needs to see the newest picture, if there is room for it.
+    fn show(&mut self, line: &mut Line<DisplayServer>) -> Result<(), Close> {
         self.refine_at = None;
         let draw = self.viewer.take_draw();
         let room = line.has_room();
@@ -123,6 +136,7 @@ impl Display {
     ) -> Result<(), Close> {
         if !self.in_gl {
             self.in_gl = true;
+            self.place = (0, 0);
             self.viewer.set_reads_back(false, scanout.size());
             self.streams.end_all(line)?;
             self.gl.enter(scanout);
@@ -193,8 +207,13 @@ impl Display {
         if !std::mem::take(&mut self.unmarked) {
             return Ok(());
         }
-        send_monitors(line, size)?;
+        self.send_monitors(line, size)?;
         send(line, &ServerMessage::Mark(Mark {}))
+    }
+
+    fn send_monitors(&mut self, line: &mut Line<DisplayServer>, size: Size) -> Result<(), Close> {
+        self.place = self.scene.place();
+        send_monitors(line, size, self.place)
     }
 }
 
@@ -239,12 +258,14 @@ impl Handler for Display {
     }
 }
 
-/// One monitor that is all of the picture.
-pub(super) fn send_monitors(line: &mut Line<DisplayServer>, size: Size) -> Result<(), Close> {
+/// One monitor that is all of the picture, and where it stands among those of all displays. What is
+/// left of 0 or above it cannot be said.
+pub(super) fn send_monitors(line: &mut Line<DisplayServer>, size: Size, place: (i32, i32)) -> Result<(), Close> {
     if !line.machine.caps().contains(DisplayCaps::MONITORS_CONFIG) {
         return Ok(());
     }
-    let heads = [Head::new(0, 0, size.width, size.height, 0, 0, 0)];
+    let [x, y] = [place.0, place.1].map(|n| u32::try_from(n).unwrap_or(0));
+    let heads = [Head::new(0, 0, size.width, size.height, x, y, 0)];
     send(line, &ServerMessage::MonitorsConfig(MonitorsConfig { max_allowed: 1, heads: &heads }))
 }
 

@@ -124,7 +124,8 @@ impl GlViewer {
             if !say_scanout(line, &scanout.dmabuf)? {
                 return Ok(());
             }
-            display::send_monitors(line, scanout.size())?;
+            // spice-gtk looks for the monitor at this place of the scanout.
+            display::send_monitors(line, scanout.size(), (0, 0))?;
             self.has = scanout.number;
             self.owed = Some(all);
         }

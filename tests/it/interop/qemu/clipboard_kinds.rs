@@ -2,11 +2,10 @@
 //! ways, and who may call.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Instant;
 
-use super::super::programs::{Client, Program, Sumac, needs, tool, until};
-use super::restart::{BUS, start_bus};
+use super::super::programs::{Client, Program, Sumac, needs, until};
+use super::restart::start_beside_ours;
 
 /// The types of SPICE, and of the world.
 const TEXT: (u32, &str) = (1, "text/plain;charset=utf-8");
@@ -23,13 +22,7 @@ struct Ends {
 
 impl Ends {
     fn start() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let bus = start_bus(dir.path());
-        let mut machine = Command::new(tool("dbus-qemu.py"));
-        let mut machine = Program::start(machine.arg(BUS).current_dir(dir.path()));
-        machine.line("\"ready\"");
-        let sumac = Sumac::start_in(dir, "serve", &["--disable-ticketing", "--qemu-dbus", BUS]);
-        machine.line("\"registered\"");
+        let (sumac, machine, bus) = start_beside_ours();
         until("the clipboard", || sumac.program.log().contains("clipboard"));
         let mut client = Client::connect(&sumac.tcp_uri());
         client.event("\"agent\", \"connected\": true");

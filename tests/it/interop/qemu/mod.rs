@@ -6,6 +6,7 @@
 mod clipboard;
 mod clipboard_kinds;
 mod guest;
+mod heads;
 mod restart;
 mod usb;
 mod webdav;

@@ -4,20 +4,32 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use super::super::picture::Picture;
-use super::super::programs::{Client, Program, Sumac, needs, until};
+use super::super::programs::{Client, Program, Sumac, needs, tool, until};
 use super::guest::{Monitor, QEMU, image, machine, same_screen};
 use rustix::process::Signal;
 
 /// The address of the bus of a folder, for programs that run in it.
-pub(super) const BUS: &str = "unix:path=bus.sock";
+const BUS: &str = "unix:path=bus.sock";
 
 /// Starts a bus in this folder.
-pub(super) fn start_bus(dir: &Path) -> Program {
+fn start_bus(dir: &Path) -> Program {
     let mut bus = Command::new("dbus-daemon");
     bus.args(["--session", "--address", BUS, "--nofork", "--print-address"]).current_dir(dir);
     let mut bus = Program::start(bus.stderr(Stdio::null()));
     bus.line(BUS);
     bus
+}
+
+/// Sumac beside `dbus-qemu.py`, which has registered for everything, and their bus.
+pub(super) fn start_beside_ours() -> (Sumac, Program, Program) {
+    let dir = tempfile::tempdir().unwrap();
+    let bus = start_bus(dir.path());
+    let mut machine = Command::new(tool("dbus-qemu.py"));
+    let mut machine = Program::start(machine.arg(BUS).current_dir(dir.path()));
+    machine.line("\"ready\"");
+    let sumac = Sumac::start_in(dir, "serve", &["--disable-ticketing", "--qemu-dbus", BUS]);
+    machine.line("\"registered\"");
+    (sumac, machine, bus)
 }
 
 /// Starts a QEMU on the bus in this folder.
