@@ -23,6 +23,9 @@ pub mod dmabuf;
 pub mod encoder;
 pub mod error;
 pub mod frame;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod overhead;
 pub mod probe;
 mod rate;

@@ -5,6 +5,9 @@ pub mod auth;
 pub mod cert;
 pub mod config;
 pub mod devices;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod ledger;
 pub mod plan;
 pub mod png;

@@ -43,6 +43,21 @@ fn findings_stay_fixed() {
     println!("{} findings", replay("findings"));
 }
 
+/// Each target is a program of its own, too, for those who fuzz for long.
+#[test]
+fn every_target_has_a_file_and_every_file_a_target() {
+    let manifest = fs::read_to_string(Path::new(FUZZ).join("Cargo.toml")).unwrap();
+    let files = entries(&Path::new(FUZZ).join("fuzz_targets"));
+    let names: Vec<_> = files.iter().map(|file| file.file_stem().unwrap().to_str().unwrap()).collect();
+    assert!(names.iter().copied().eq(TARGETS.iter().map(|target| target.name)), "{names:?}");
+    for (file, name) in files.iter().zip(names) {
+        let check = format!("oracles::check(\"{name}\", data)");
+        assert!(fs::read_to_string(file).unwrap().contains(&check), "{}", file.display());
+        let entry = format!("[[bin]]\nname = \"{name}\"\npath = \"fuzz_targets/{name}.rs\"\n");
+        assert!(manifest.contains(&entry), "{name} is no program of the manifest");
+    }
+}
+
 #[test]
 fn every_folder_belongs_to_a_target() {
     for kind in ["corpus", "findings"] {

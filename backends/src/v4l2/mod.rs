@@ -30,6 +30,8 @@ mod abi;
 mod controls;
 mod device;
 mod encoder;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 pub(crate) mod null;
 mod picture;
 mod setup;

@@ -97,6 +97,13 @@ impl KeyStock {
         Ok(Self { ready: Mutex::new(ready), maker: Some(maker) })
     }
 
+    /// A stock that has no keys and makes none.
+    #[cfg(feature = "fuzzing")]
+    pub(crate) fn empty() -> Self {
+        let (_, ready) = mpsc::channel(1);
+        Self { ready: Mutex::new(ready), maker: None }
+    }
+
     /// A key for one link. When the stock is empty this waits for the next key that the thread
     /// makes; callers are served in the order in which they asked.
     pub async fn take(&self) -> Result<TicketKey, KeyError> {

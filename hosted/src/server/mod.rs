@@ -7,7 +7,7 @@ mod newcomer;
 mod pages;
 mod running;
 mod source_thread;
-#[cfg(test)]
+#[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod testing;
 mod welcome;
 

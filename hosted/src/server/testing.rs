@@ -1,5 +1,6 @@
-//! An engine for tests of viewers.
+//! An engine for tests of viewers, and for fuzzers.
 
+use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -26,9 +27,15 @@ impl Source for Nothing {
 }
 
 /// An engine without displays.
+#[cfg(test)]
 pub(crate) fn engine(config: Config) -> Rc<Engine> {
+    engine_with(config, KeyStock::start().unwrap()).unwrap()
+}
+
+/// The same with these keys for links.
+pub(crate) fn engine_with(config: Config, keys: KeyStock) -> io::Result<Rc<Engine>> {
     let epoch = Instant::now();
     let displays = Displays::new(&config, epoch);
-    let (source, _) = SourceThread::start(Box::new(Nothing), Arc::new(displays.host().clone())).unwrap();
-    Engine::new(config, epoch, displays, source, KeyStock::start().unwrap(), TicketCheck::disabled())
+    let (source, _) = SourceThread::start(Box::new(Nothing), Arc::new(displays.host().clone()))?;
+    Ok(Engine::new(config, epoch, displays, source, keys, TicketCheck::disabled()))
 }

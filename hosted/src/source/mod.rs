@@ -27,7 +27,7 @@ pub mod frames;
 mod geometry;
 mod peripherals;
 mod pool;
-mod qemu;
+pub(crate) mod qemu;
 #[cfg(test)]
 mod recorder;
 mod schedule;

@@ -21,3 +21,10 @@ mod tcp_info;
 mod tls;
 mod unix;
 mod websocket;
+
+/// The parts that fuzzers see.
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing {
+    pub(crate) use super::tls::fuzzing::{certificates, private_key};
+    pub(crate) use super::websocket::WebSocket;
+}

@@ -27,7 +27,7 @@ const PONG: u8 = 10;
 
 /// What a client did wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum FrameError {
+pub(crate) enum FrameError {
     #[error("WebSocket: a frame of kind {0} is not used here, only binary ones are")]
     Kind(u8),
     #[error("WebSocket: reserved bits are set in a frame's first byte {0:#04x}")]
@@ -44,7 +44,7 @@ pub(super) enum FrameError {
 
 /// Both directions of one connection.
 #[derive(Debug, Default)]
-pub(super) struct WebSocket {
+pub(crate) struct WebSocket {
     state: State,
     /// A message has begun and not ended.
     in_message: bool,
@@ -86,7 +86,7 @@ impl Mask {
 impl WebSocket {
     /// Turns received bytes into payload, in place; answers how much of it there is. What comes
     /// behind a client's last frame is dropped.
-    pub(super) fn decode(&mut self, bytes: &mut [u8]) -> Result<usize, FrameError> {
+    pub(crate) fn decode(&mut self, bytes: &mut [u8]) -> Result<usize, FrameError> {
         let (mut at, mut payload) = (0, 0);
         while at < bytes.len() && !self.over {
             match &mut self.state {
@@ -135,7 +135,7 @@ impl WebSocket {
     }
 
     /// Takes it.
-    pub(super) fn take_answer(&mut self) -> Option<Vec<u8>> {
+    pub(crate) fn take_answer(&mut self) -> Option<Vec<u8>> {
         self.answer.take()
     }
 

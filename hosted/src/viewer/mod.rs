@@ -34,6 +34,8 @@ use sumac_core::proto::common::ChannelType;
 use sumac_core::proto::main::MouseModes;
 use tokio::sync::Notify;
 
+#[cfg(feature = "fuzzing")]
+pub(crate) use agent::{Agent, Guest};
 pub(crate) use picture::Encoders;
 
 use crate::connection::{Close, Handler, Line, Linked, drive};

@@ -24,6 +24,8 @@ const SESSIONS: [&str; 5] =
     ["spicy.rec", "html5.rec", "agent-resize.rec", "full-headers-inputs.rec", "full-headers-draw.rec"];
 /// Sound and devices; their first four channels say nothing that the others do not.
 const DEVICES: [&str; 4] = ["devices.rec", "ports.rec", "smartcard.rec", "sound.rec"];
+/// Channel types in the order of the `client` target.
+const CLIENTS: [u8; 9] = [1, 2, 3, 4, 5, 6, 8, 10, 9];
 const VECTORS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/vectors");
 
 fn main() -> ExitCode {
@@ -60,13 +62,137 @@ impl Seeds {
         self.sasl()?;
         self.shapes()?;
         self.monitors()?;
-        self.images()
+        self.images()?;
+        self.doors()?;
+        self.guests()?;
+        self.qemus()?;
+        self.drivers()?;
+        self.operators()?;
+        self.viewers()
     }
 
     fn put(&self, target: &str, name: &str, parts: &[&[u8]]) -> io::Result<()> {
         let folder = self.folder.join(target);
         fs::create_dir_all(&folder)?;
         fs::write(folder.join(name), parts.concat())
+    }
+
+    /// What is said before SPICE.
+    fn doors(&self) -> io::Result<()> {
+        let get = b"GET / HTTP/1.1\r\nHost: desk\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+            Sec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: binary\r\nOrigin: http://desk\r\n\
+            Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+        let hello = b"\x82\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58";
+        let sizes = block(&[1, 2, 30, 200]);
+        self.put("http", "websocket", &[&[0], &sizes, get, hello])?;
+        self.put("http", "file", &[&[0], &sizes, b"HEAD /index.html HTTP/1.0\r\nAccept: */*\r\n\r\n"])?;
+        self.put("http", "spice", &[&[0], &sizes, b"REDQ\x02\0\0\0\x02\0\0\0"])?;
+        for (name, flags) in [("spice", 0), ("tls-only", 2)] {
+            self.put("tls", name, &[&[flags, 200], &block(&[]), &sizes, b"REDQ\x02\0\0\0\x02\0\0\0"])?;
+        }
+        self.put("tls", "changed", &[&[0, 90], &block(&[100, 0, 1, 44, 1, 128]), &sizes, b"REDQ"])?;
+        self.put("tls", "websocket", &[&[0, 255], &block(&[]), &sizes, get, hello])?;
+        let record = b"\x16\x03\x01\x00\x05\x01\x00\x00\x01\x03";
+        self.put("tls", "record", &[&[1, 255], &block(&[]), &sizes, record])?;
+        let frames: Vec<_> = [(0, "one"), (1, "ping"), (2, "tw"), (3, "pong"), (0, "o")]
+            .into_iter()
+            .flat_map(|(kind, text)| [&[kind, 1, 2, 3, 4][..], &block(text.as_bytes())].concat())
+            .collect();
+        self.put("websocket", "frames", &[&[0], &sizes, &frames])?;
+        self.put("websocket", "close", &[&[1], &sizes, hello, b"\x88\x82\x01\x02\x03\x04\x02\xea"])
+    }
+
+    /// Clipboards, agents and devices.
+    fn guests(&self) -> io::Result<()> {
+        let said = |kind: u8, words: &[u32]| {
+            let body: Vec<_> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+            [&[1, kind, 0, 0, 0][..], &block(&body)].concat()
+        };
+        let (announced, grabbed) = (said(6, &[1, 0xffff]), said(7, &[0, 0, 1]));
+        let (asked, content) = (said(8, &[0, 1]), said(4, &[0, 1, 0x6c6c_6568]));
+        let guest = [&[0, 6, 8, 2, 0, 1, 0][..], &[10], &block(b"hello"), &[3, 9, 9, 0]].concat();
+        self.put("clipboard", "guest", &[&[0, 0], &announced, &guest, &asked, &[10], &block(b"hello"), &[3, 9]])?;
+        let question = [&[11, 0, 0][..], &block(&[0, 0, 0, 0, 1, 0, 0, 0, 104, 105])].concat();
+        self.put("clipboard", "viewer", &[&[0, 0], &announced, &[6], &grabbed, &question, &content, &[3, 9, 4]])?;
+        let port =
+            [&[7][..], &block(&[1, 0, 0, 0, 6, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0, 1, 0, 0, 0])].concat();
+        self.put("relay", "agent", &[&[0, 6, 0], &announced, &port, &[3, 9, 9, 0, 4], &content, &[4, 6]])?;
+        let plain = [&[2][..], &block(b"hello")].concat();
+        let lz4 = [&[3, 5, 0][..], &block(b"\x50hello")].concat();
+        self.put("devices", "both", &[&[0, 0], &plain, &lz4, &[4, 9, 0, 5], &block(b"hi"), &[6, 9, 0, 7, 0, 1, 8, 0]])
+    }
+
+    /// A console, a monitor, sounds.
+    fn qemus(&self) -> io::Result<()> {
+        let scanout = [&[0, 1, 4, 1, 2, 1, 16, 1, 0][..], &block(&[7; 32])].concat();
+        let update = [&[2, 1, 1, 1, 0, 1, 2, 1, 2, 1, 8, 1, 0][..], &block(&[9; 16])].concat();
+        let map = [&[4, 4, 4, 1, 16, 1, 0, 1, 0][..], &block(&[5; 64]), &[5, 1, 1, 1, 1, 1, 2, 1, 2]].concat();
+        let dmabuf = [&[6, 1, 4, 1, 4, 1, 16, 0, 1, 0, 0][..], &block(&[3; 64]), &[8, 1, 0, 1, 0, 1, 4, 1, 4]].concat();
+        let cursor = [&[10, 1, 2, 1, 2, 1, 0, 1, 0, 1][..], &block(&[1; 16])].concat();
+        self.put("qemu_display", "memory", &[&scanout, &update, &[13], &cursor, &[12, 4, 4, 14, 15]])?;
+        self.put("qemu_display", "shared", &[&map, &[13], &dmabuf, &[9]])?;
+        let said = "{\"QMP\": {}}\n{\"return\": {}}\n{\"event\": \"RESET\"}\n{\"return\": {}}\n{\"return\": {}}\n";
+        self.put(
+            "qemu_monitor",
+            "opened",
+            &[said.as_bytes(), b"{\"event\": \"SHUTDOWN\", \"data\": {\"reason\": \"x\"}}\n"],
+        )?;
+        self.put("qemu_monitor", "refused", &[b"{\"QMP\": {}}\n{\"error\": {\"desc\": \"no\"}}\n"])?;
+        for (name, bits, flags, channels) in [("stereo", 16, 1, 2), ("float", 32, 2, 1), ("bytes", 8, 4, 8)] {
+            self.put("qemu_sound", name, &[&[bits, flags, channels, 0x80, 0xbb, 0, 0], &[17; 64]])?;
+        }
+        Ok(())
+    }
+
+    /// Drivers that work, then do not; pictures.
+    fn drivers(&self) -> io::Result<()> {
+        let operations = block(&[0, 0, 1, 1, 2, 51, 0, 1, 1, 0, 0, 1, 1, 3, 0]);
+        for (codec, name) in (0..).zip(["h264", "hevc", "vp8", "vp9", "jpeg", "fwht"]) {
+            self.put("v4l2", name, &[&[codec, 50], &operations, &[200; 600]])?;
+            let fails = [&[200; 150][..], &[20], &[200; 40], &[4]].concat();
+            self.put("v4l2", &format!("{name}-fails"), &[&[codec, 99], &operations, &fails])?;
+        }
+        let h264 = [0, 0, 0, 1, 9, 0xf0, 0, 0, 0, 1, 0x67, 0x42, 0xe0, 0, 0, 0, 1, 0x68, 0xce, 0, 0, 1, 0x65, 0x80];
+        let hevc = [0, 0, 0, 1, 0x46, 1, 0x50, 0, 0, 0, 1, 0x40, 1, 9, 0, 0, 0, 1, 0x42, 1, 9, 0, 0, 1, 0x26, 1, 0x80];
+        self.put("bitstream", "h264", &[&[0], &h264])?;
+        self.put("bitstream", "hevc", &[&[1], &hevc])?;
+        self.put("bitstream", "vp9", &[&[3], &[0x82, 0x49, 0x83, 0x42]])
+    }
+
+    /// Options and files.
+    fn operators(&self) -> io::Result<()> {
+        for (name, kind, text) in [
+            ("spice", 0, "port=5900,addr=127.0.0.1,disable-ticketing=on,image-compression=auto_glz"),
+            ("spice-tls", 1, "tls-port=5901,x509-dir=a,,b,tls-channel=main,plaintext-channel=default,ipv4,password=x"),
+            ("codecs", 3, "spice:mjpeg;gstreamer:vp8"),
+            ("uuid", 5, "00112233-4455-6677-8899-aabbccddeeff"),
+            ("size", 6, "1024x768"),
+            ("address", 7, "unix:path=/run/bus"),
+            ("word", 8, "filter"),
+            ("password", 9, "secret"),
+            ("qemu", 10, "qemu\0-m\x00512\0-audiodev\0dbus,id=a"),
+        ] {
+            self.put("options", name, &[&[kind], text.as_bytes()])?;
+        }
+        let pem = b"-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n";
+        self.put("config_files", "pem", &[&[0], pem])?;
+        self.put("config_files", "key", &[&[0], b"-----BEGIN PRIVATE KEY-----\nMAA=\n-----END PRIVATE KEY-----\n"])?;
+        let head = [2, 0, 2, 0, 25, 0, 0, 0];
+        self.put("config_files", "password", &[&[1], &head, b"secret\nmore"])?;
+        self.put("config_files", "film", &[&[2], &head, &[9; 32]])
+    }
+
+    /// Two viewers that link, look, type and leave.
+    fn viewers(&self) -> io::Result<()> {
+        let link = |viewer: u8, kind: u8| [viewer, 0, 0xff, 0xff, 0xff, 0xff, kind];
+        let both: Vec<_> =
+            [0, 0x80].into_iter().flat_map(|viewer| (0..6).flat_map(move |kind| link(viewer, kind))).collect();
+        let shown = [7, 0, 1, 255, 5, 255, 255, 7, 0, 1, 3, 11, 1, 0x80 | 11, 1, 7, 1, 1, 9];
+        let said: Vec<_> = (0..6).flat_map(|kind| [2, kind, kind, 7, 0, 0]).collect();
+        self.put("two_viewers", "look", &[&both, &shown, &said, &shown, &[1, 0], &shown])?;
+        let devices =
+            [&[9, 0][..], &link(0, 7), &[10], &block(b"hello"), &[0, 4, 7], &block(&[101, 0, 1, 0, 0, 0, 7])].concat();
+        self.put("two_viewers", "devices", &[&both, &devices, &[5, 255, 255, 8]])
     }
 
     /// Every message of the table; the agent's also in its own stream.
@@ -129,6 +255,12 @@ impl Seeds {
             }
         }
         self.put(target, name, &[&operations])?;
+        let heard =
+            session.messages.iter().filter(|message| message.speaker == Speaker::Server && message.body.len() <= BODY);
+        let heard = heard.take(24).flat_map(|m| [&[1][..], &m.id.to_le_bytes(), &block(&m.body)].concat());
+        let place = CLIENTS.iter().position(|kind| *kind == session.channel_type).unwrap_or(7);
+        let place = u8::try_from(place).unwrap_or(0);
+        self.put("client", name, &[&[place, flags], &heard.collect::<Vec<_>>()])?;
         if agent.len() > 1 {
             self.put("agent", name, &[&agent])?;
         }
@@ -155,6 +287,9 @@ impl Seeds {
         reply.resize(16 + 166, 0x30);
         reply.extend(b"\x01\0\0\0\0\0\0\0\xb2\0\0\0\x0d\0\0\0");
         let mechanisms = b"\x0c\0\0\0,PLAIN,TEST,\x02\0\0\0x\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\0";
+        let rest = b"\x04\0\0\0TEST\x03\0\0\0hi\0\0\0\0\0\x02\0\0\0x\0";
+        self.put("sasl", "server", &[&[0], &answers, rest])?;
+        self.put("sasl", "client", &[&[1], &block(&[1]), mechanisms])?;
         self.put("link", "client-sasl", &[&[1, 1], &block(&[1]), &reply, mechanisms])
     }
 

@@ -25,6 +25,34 @@ pub(super) fn check(data: &[u8]) {
     if role & 1 == 0 { server(config, answers, &mut input) } else { client(config, answers, &mut input) }
 }
 
+/// Input: a byte for the role, a block of answers, then what the peer says once both ends have agreed
+/// on SASL.
+pub(super) fn sasl(data: &[u8]) {
+    let mut input = Input::new(data);
+    let role = input.byte();
+    let answers = Input::new(input.block());
+    if role & 1 == 0 {
+        let bytes = [&HELLO[..], &AGREED, input.rest()].concat();
+        server(SASL_ONLY, answers, &mut Input::new(&bytes));
+    } else {
+        let mut reply = HELLO[..12].to_vec();
+        reply.extend([182, 0, 0, 0, 0, 0, 0, 0]);
+        reply.resize(20 + PUB_KEY_BYTES, 0x30);
+        reply.extend([1, 0, 0, 0, 0, 0, 0, 0, 178, 0, 0, 0]);
+        reply.extend(AUTH_CAPS.to_le_bytes());
+        client(1, answers, &mut Input::new(&[&reply, input.rest()].concat()));
+    }
+}
+
+/// AUTH_SELECTION, AUTH_SASL and mini headers.
+const AUTH_CAPS: u32 = 0b1101;
+/// A link message for a main channel with these capabilities.
+const HELLO: [u8; 38] = *b"REDQ\x02\0\0\0\x02\0\0\0\x16\0\0\0\0\0\0\0\x01\0\x01\0\0\0\0\0\0\0\x12\0\0\0\x0d\0\0\0";
+/// The selection of SASL.
+const AGREED: [u8; 4] = [2, 0, 0, 0];
+/// Configuration of a server that takes nothing else.
+const SASL_ONLY: u8 = 1 << 1;
+
 fn server(config: u8, mut answers: Input<'_>, input: &mut Input<'_>) {
     let auth = [Auth::Ticket, Auth::Sasl, Auth::TicketOrSasl][usize::from(config >> 1) % 3];
     let security = [Security::Any, Security::Secured, Security::Unsecured][usize::from(config >> 3) % 3];

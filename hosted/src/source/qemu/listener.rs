@@ -25,9 +25,9 @@ use super::interfaces::ConsoleProxy;
 use super::pixels::PixelFormat;
 use crate::source::{Cookie, CursorShape, Rect, Size};
 
-const LISTENER: &str = "org.qemu.Display1.Listener";
-const MAP: &str = "org.qemu.Display1.Listener.Unix.Map";
-const DMABUF2: &str = "org.qemu.Display1.Listener.Unix.ScanoutDMABUF2";
+pub(super) const LISTENER: &str = "org.qemu.Display1.Listener";
+pub(super) const MAP: &str = "org.qemu.Display1.Listener.Unix.Map";
+pub(super) const DMABUF2: &str = "org.qemu.Display1.Listener.Unix.ScanoutDMABUF2";
 /// What newer QEMU may call, too.
 const INTERFACES: [&str; 2] = [MAP, DMABUF2];
 
@@ -43,7 +43,7 @@ pub(super) struct Listener {
 }
 
 /// What a call is answered with.
-enum Answer {
+pub(super) enum Answer {
     Done,
     /// The call is answered when its buffer is free.
     Later,
@@ -105,32 +105,44 @@ impl Listener {
     fn take(&self, call: &Call) -> anyhow::Result<Answer> {
         let body = call.message().body();
         let (interface, member) = call.name();
-        let mut display = self.display.borrow_mut();
         tracing::trace!(member, bytes = body.len(), "QEMU calls");
-        match (interface.as_str(), member.as_str()) {
-            (LISTENER, "Update") => display.update(update(body)?)?,
-            (LISTENER, "UpdateDMABUF") => {
-                let rect = rect(body.deserialize()?)?;
-                let (done, call) = (self.done.0.clone(), call.clone());
-                // The connection may be gone by then.
-                display.update_dmabuf(rect, Cookie::new(move || drop(done.send(call))));
-                return Ok(Answer::Later);
-            }
-            (MAP, "UpdateMap") => display.update_map(rect(body.deserialize()?)?)?,
-            (LISTENER, "MouseSet") => {
-                let (x, y, on): (i32, i32, i32) = body.deserialize()?;
-                display.set_mouse(x, y, on != 0);
-            }
-            (LISTENER, "Scanout") => display.scanout(scanout(body)?)?,
-            (LISTENER, "ScanoutDMABUF") => display.scanout_dmabuf(dmabuf(&body)?),
-            (DMABUF2, "ScanoutDMABUF2") => display.scanout_dmabuf(dmabuf2(&body)?),
-            (MAP, "ScanoutMap") => display.scanout_map(map(&body)?)?,
-            (LISTENER, "Disable") => display.disable(),
-            (LISTENER, "CursorDefine") => display.define_cursor(cursor(&body)?)?,
-            _ => return Ok(Answer::UnknownMethod),
-        }
-        Ok(Answer::Done)
+        let free = || {
+            let (done, call) = (self.done.0.clone(), call.clone());
+            // The connection may be gone by then.
+            Cookie::new(move || drop(done.send(call)))
+        };
+        draw(&mut self.display.borrow_mut(), (&interface, &member), body, free)
     }
+}
+
+/// Does what a call with this name and these arguments says. What `free` makes is dropped when the
+/// buffer of an UpdateDMABUF may be drawn into again, which is its answer.
+pub(super) fn draw(
+    display: &mut Display,
+    (interface, member): (&str, &str),
+    body: Body,
+    free: impl FnOnce() -> Cookie,
+) -> anyhow::Result<Answer> {
+    match (interface, member) {
+        (LISTENER, "UpdateDMABUF") => {
+            display.update_dmabuf(rect(body.deserialize()?)?, free());
+            return Ok(Answer::Later);
+        }
+        (LISTENER, "Update") => display.update(update(body)?)?,
+        (MAP, "UpdateMap") => display.update_map(rect(body.deserialize()?)?)?,
+        (LISTENER, "MouseSet") => {
+            let (x, y, on): (i32, i32, i32) = body.deserialize()?;
+            display.set_mouse(x, y, on != 0);
+        }
+        (LISTENER, "Scanout") => display.scanout(scanout(body)?)?,
+        (LISTENER, "ScanoutDMABUF") => display.scanout_dmabuf(dmabuf(&body)?),
+        (DMABUF2, "ScanoutDMABUF2") => display.scanout_dmabuf(dmabuf2(&body)?),
+        (MAP, "ScanoutMap") => display.scanout_map(map(&body)?)?,
+        (LISTENER, "Disable") => display.disable(),
+        (LISTENER, "CursorDefine") => display.define_cursor(cursor(&body)?)?,
+        _ => return Ok(Answer::UnknownMethod),
+    }
+    Ok(Answer::Done)
 }
 
 fn scanout(body: Body) -> anyhow::Result<Patch> {

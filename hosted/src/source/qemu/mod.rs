@@ -22,6 +22,8 @@ mod devices;
 mod display;
 #[cfg(test)]
 mod fake;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod input;
 mod interfaces;
 mod keyboard;

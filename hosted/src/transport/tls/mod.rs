@@ -17,6 +17,12 @@ use rustls::{RootCertStore, ServerConfig};
 
 pub use pem::PemError;
 
+/// The parts that fuzzers see.
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing {
+    pub(crate) use super::pem::{certificates, private_key};
+}
+
 use crate::config::Tls;
 
 /// Makes connections secure.

@@ -50,7 +50,7 @@ impl PemError {
 }
 
 /// All certificates of a file; at least one.
-pub(super) fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, PemError> {
+pub(crate) fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, PemError> {
     let bytes = fs::read(file).map_err(|error| PemError::new(file, error.into()))?;
     let mut found = Vec::new();
     for section in sections(file, &bytes) {
@@ -69,7 +69,7 @@ pub(super) fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, 
 }
 
 /// The first private key of a file: PKCS #8, PKCS #1 or SEC 1, encrypted or not.
-pub(super) fn private_key(file: &Path, password: Option<&KeyPassword>) -> Result<PrivateKeyDer<'static>, PemError> {
+pub(crate) fn private_key(file: &Path, password: Option<&KeyPassword>) -> Result<PrivateKeyDer<'static>, PemError> {
     let bytes = Zeroizing::new(fs::read(file).map_err(|error| PemError::new(file, error.into()))?);
     if is_encrypted(&bytes) {
         let password = password.ok_or_else(|| PemError::new(file, Reason::Encrypted))?;

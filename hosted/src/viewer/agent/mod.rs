@@ -21,7 +21,7 @@ use crate::source::{Monitor, Size};
 const TOKENS_AT_ONCE: u32 = AGENT_TOKENS / 2;
 
 /// The agent of one viewer.
-pub(super) struct Agent {
+pub(crate) struct Agent {
     bell: Rc<Notify>,
     stream: Stream,
     /// Chunks that were taken and no token was handed back for.
@@ -36,21 +36,21 @@ enum Stream {
 
 /// The parts of the engine that agents use.
 #[derive(Clone, Copy)]
-pub(super) struct Guest<'e> {
-    pub(super) board: &'e Board,
-    pub(super) relay: &'e Relay,
+pub(crate) struct Guest<'e> {
+    pub(crate) board: &'e Board,
+    pub(crate) relay: &'e Relay,
 }
 
 impl Agent {
     /// `bell` rings when there may be something to say.
-    pub(super) fn new(guest: Guest<'_>, bell: Rc<Notify>) -> Self {
+    pub(crate) fn new(guest: Guest<'_>, bell: Rc<Notify>) -> Self {
         let stream = Stream::new(guest, &bell);
         Self { bell, stream, spent: 0 }
     }
 
     /// Follows the guest's agent as it comes and goes; answers whether the stream is another one now:
     /// the client is to be told.
-    pub(super) fn follow(&mut self, guest: Guest<'_>) -> bool {
+    pub(crate) fn follow(&mut self, guest: Guest<'_>) -> bool {
         let now = match &self.stream {
             Stream::StandIn(_) => None,
             Stream::Relayed(_, connection) => Some(*connection),
@@ -64,7 +64,7 @@ impl Agent {
     }
 
     /// A client opened the stream: everything begins anew.
-    pub(super) fn start(&mut self, guest: Guest<'_>) {
+    pub(crate) fn start(&mut self, guest: Guest<'_>) {
         self.leave(guest);
         *self = Self::new(guest, Rc::clone(&self.bell));
         match &mut self.stream {
@@ -74,7 +74,7 @@ impl Agent {
     }
 
     /// The client is gone.
-    pub(super) fn leave(&mut self, guest: Guest<'_>) {
+    pub(crate) fn leave(&mut self, guest: Guest<'_>) {
         match &mut self.stream {
             Stream::StandIn(stand_in) => stand_in.leave(guest.board),
             Stream::Relayed(relayed, _) => relayed.leave(guest.relay),
@@ -83,7 +83,7 @@ impl Agent {
 
     /// Takes a chunk of the client's; answers the monitors that it would like displays to be, by
     /// their number.
-    pub(super) fn on_chunk(&mut self, guest: Guest<'_>, chunk: &[u8]) -> Result<Vec<(u8, Monitor)>, PeerError> {
+    pub(crate) fn on_chunk(&mut self, guest: Guest<'_>, chunk: &[u8]) -> Result<Vec<(u8, Monitor)>, PeerError> {
         match &mut self.stream {
             Stream::StandIn(stand_in) => {
                 self.spent += 1;
@@ -94,7 +94,7 @@ impl Agent {
     }
 
     /// Tokens to hand back, if it is time.
-    pub(super) fn tokens(&mut self) -> Option<u32> {
+    pub(crate) fn tokens(&mut self) -> Option<u32> {
         if let Stream::Relayed(relayed, _) = &mut self.stream {
             self.spent += relayed.take_taken();
         }
@@ -102,7 +102,7 @@ impl Agent {
     }
 
     /// The next chunk to say, in two pieces.
-    pub(super) fn next_chunk(&mut self, guest: Guest<'_>) -> Option<[Bytes; 2]> {
+    pub(crate) fn next_chunk(&mut self, guest: Guest<'_>) -> Option<[Bytes; 2]> {
         match &mut self.stream {
             Stream::StandIn(stand_in) => stand_in.next_chunk(guest.board),
             Stream::Relayed(relayed, _) => relayed.next_chunk(guest.relay).map(|chunk| [chunk, Bytes::new()]),
@@ -110,7 +110,7 @@ impl Agent {
     }
 
     /// Whether the client has left so much unread that others wait for it.
-    pub(super) fn is_stuck(&self) -> bool {
+    pub(crate) fn is_stuck(&self) -> bool {
         matches!(&self.stream, Stream::Relayed(relayed, _) if relayed.is_stuck())
     }
 }

@@ -1,0 +1,4 @@
+//! QUIC pictures.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| sumac_tests::oracles::check("quic", data));

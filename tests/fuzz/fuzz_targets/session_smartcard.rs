@@ -1,0 +1,4 @@
+//! The smart card channel, server and client.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| sumac_tests::oracles::check("session_smartcard", data));
