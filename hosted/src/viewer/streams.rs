@@ -45,6 +45,8 @@ pub(super) struct Streams {
     /// This viewer's id at the hub.
     id: u64,
     allowance: Allowance,
+    /// How far the client's clock went ahead of ours, in milliseconds.
+    drift: i32,
 }
 
 /// A stream of the hub as this viewer takes it.
@@ -72,6 +74,7 @@ impl Streams {
             keys: KeyFrames::new(Instant::now()),
             next_report: 1,
             allowance: Allowance::default(),
+            drift: 0,
         }
     }
 
@@ -112,7 +115,8 @@ impl Streams {
         let Some(wanted) = self.wanted.iter_mut().find(|w| w.created.is_some() && w.report == report.unique_id) else {
             return Ok(());
         };
-        let anew = wanted.slack.on_report(report);
+        let anew = wanted.slack.on_report(report, line.now().mm_time());
+        self.drift = wanted.slack.drift();
         if wanted.slack.is_hopeless() {
             tracing::debug!(id = wanted.info.id, "pictures arrive at no predictable time: they go as drawings");
             end(line, wanted)?;
@@ -174,7 +178,7 @@ impl Streams {
             if let Some(codec) = self.choose(line, info.key) {
                 let report = self.next_report;
                 self.next_report += 1;
-                let slack = Slack::new(codec);
+                let slack = Slack::new(codec, self.drift);
                 let follower = Follower::new();
                 self.wanted.push(Wanted { info, codec, created: None, drawn: false, follower, report, slack });
                 self.cover();
