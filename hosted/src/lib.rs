@@ -4,6 +4,7 @@ pub mod agent;
 pub mod auth;
 pub mod cert;
 pub mod config;
+pub mod control;
 pub mod devices;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]

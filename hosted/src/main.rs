@@ -8,7 +8,7 @@ use std::process::{ExitCode, ExitStatus};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::{FromEnvError, LevelFilter};
 
-use cli::Action;
+use cli::{Action, Ask};
 
 mod cli;
 mod sys;
@@ -37,6 +37,7 @@ fn main() -> ExitCode {
             Err(error) => Err(error),
         },
         Action::Cert { dir, names } => cert(&dir, &names),
+        Action::Ask(question) => ask(question),
         Action::Probe { json } => probe(json),
     };
     match done {
@@ -63,6 +64,19 @@ fn cert(dir: &Path, names: &[String]) -> anyhow::Result<()> {
          remote-viewer --spice-ca-file={dir}/ca-cert.pem --spice-host-subject={subject} spice://{host}?tls-port=5901"
     )?;
     Ok(())
+}
+
+/// Asks a running server, and prints the answer.
+fn ask(question: Ask) -> anyhow::Result<()> {
+    let Ask { control, what, json } = question;
+    let answer = sumac::control::ask(&control, &what.into_request()?)?;
+    let mut out = io::stdout().lock();
+    if json {
+        serde_json::to_writer(&mut out, &answer)?;
+        Ok(writeln!(out)?)
+    } else {
+        Ok(write!(out, "{answer}")?)
+    }
 }
 
 fn probe(json: bool) -> anyhow::Result<()> {

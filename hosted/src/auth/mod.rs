@@ -2,17 +2,23 @@
 //!
 //! ```text
 //!  link message ---> KeyStock::take ---> public key in the link reply
-//!  ticket       ---> TicketKey::decrypt ---> TicketCheck::check ---> link result
+//!  ticket       ---> TicketKey::decrypt ---> Tickets::check ---> Grant, link result
 //!                    AuthRate::begin / succeeded around it
+//!  further link ---> TicketKey::decrypt ---> Grant::check of its session ---> link result
 //! ```
 
+pub use grant::{Grant, Proof};
 pub use keys::{KeyError, KeyStock, Plaintext, TicketKey, Undecryptable};
 pub use password::{Password, PasswordError, PasswordFileError};
 pub use rate::{Attempt, AuthRate};
 pub use ticket::{TicketCheck, TicketOutcome};
+pub(crate) use tickets::names;
+pub use tickets::{MOST_NAME_BYTES, MOST_TICKETS, TicketError, TicketView, TicketWish, Tickets};
 
+mod grant;
 mod keys;
 mod password;
 mod rate;
 mod sys;
 mod ticket;
+mod tickets;

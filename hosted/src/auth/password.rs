@@ -3,9 +3,10 @@
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rustix::rand::{GetRandomFlags, getrandom};
+use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 /// The longest password in bytes (SPICE_MAX_PASSWORD_LENGTH).
@@ -13,8 +14,10 @@ pub(super) const MAX_PASSWORD_BYTES: usize = 60;
 
 /// Characters of a generated password: 32 of them, without the pairs that look alike (0 o, 1 l).
 const ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
-/// Length of a generated password: 12 characters of 5 bits.
-const GENERATED_CHARS: usize = 12;
+/// Length of a password to be typed: 12 characters of 5 bits.
+const TYPED_CHARS: usize = 12;
+/// Length of one to be copied: 100 bits.
+const COPIED_CHARS: usize = 20;
 
 /// A password of 1 to 60 bytes without NUL. `Debug` does not show it; dropping it wipes it.
 #[derive(Clone)]
@@ -38,11 +41,11 @@ pub enum PasswordError {
     Nul,
 }
 
-/// Why there is no password in a file.
+/// Why there is no password in a file or on standard input.
 #[derive(Debug, thiserror::Error)]
-#[error("password file {}: {reason}", path.display())]
+#[error("{from}: {reason}")]
 pub struct PasswordFileError {
-    path: PathBuf,
+    from: String,
     reason: FileReason,
 }
 
@@ -70,7 +73,16 @@ impl Password {
 
     /// A random password with 60 bits of entropy that is easy to type.
     pub fn generate() -> io::Result<Self> {
-        let mut bytes = Zeroizing::new([0_u8; GENERATED_CHARS]);
+        Self::random::<TYPED_CHARS>()
+    }
+
+    /// A random one with 100 bits, for programs and for pasting.
+    pub(super) fn generate_long() -> io::Result<Self> {
+        Self::random::<COPIED_CHARS>()
+    }
+
+    fn random<const CHARS: usize>() -> io::Result<Self> {
+        let mut bytes = Zeroizing::new([0_u8; CHARS]);
         let mut filled = 0;
         while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
             filled += getrandom(rest, GetRandomFlags::empty())?;
@@ -81,7 +93,20 @@ impl Password {
 
     /// Reads the first line of a file, without its line end.
     pub fn from_file(path: &Path) -> Result<Self, PasswordFileError> {
-        read_first_line(path).map_err(|reason| PasswordFileError { path: path.to_owned(), reason })
+        let read = File::open(path).map_err(FileReason::from).and_then(read_first_line);
+        read.map_err(|reason| PasswordFileError { from: format!("password file {}", path.display()), reason })
+    }
+
+    /// Reads the first line of standard input, without its line end.
+    pub fn from_stdin() -> Result<Self, PasswordFileError> {
+        read_first_line(io::stdin()).map_err(|reason| PasswordFileError { from: "standard input".into(), reason })
+    }
+
+    /// Whether `given` is this password, in a time that depends on neither: both are padded to the
+    /// longest password.
+    pub(super) fn is(&self, given: &[u8]) -> bool {
+        let same = padded(given).ct_eq(&*padded(self.0.as_bytes()));
+        given.len() <= MAX_PASSWORD_BYTES && bool::from(same)
     }
 
     /// The text itself: for the ticket check and for telling the user, never for a log.
@@ -96,11 +121,20 @@ impl fmt::Debug for Password {
     }
 }
 
-fn read_first_line(path: &Path) -> Result<Password, FileReason> {
+/// `text` and zeros; unambiguous because no password holds a NUL.
+fn padded(text: &[u8]) -> Zeroizing<[u8; MAX_PASSWORD_BYTES]> {
+    let mut buffer = Zeroizing::new([0; MAX_PASSWORD_BYTES]);
+    for (to, from) in buffer.iter_mut().zip(text) {
+        *to = *from;
+    }
+    buffer
+}
+
+fn read_first_line(from: impl Read) -> Result<Password, FileReason> {
     // Room for the longest password and its line end; a longer line is longer than that.
     let mut bytes = Zeroizing::new(Vec::with_capacity(4 * MAX_PASSWORD_BYTES));
     let limit = u64::try_from(bytes.capacity()).unwrap_or(u64::MAX);
-    File::open(path)?.take(limit).read_to_end(&mut bytes)?;
+    from.take(limit).read_to_end(&mut bytes)?;
     let line = bytes.split(|&byte| byte == b'\n').next().unwrap_or_default();
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     let text = std::str::from_utf8(line).map_err(|_| FileReason::NotText)?;
@@ -139,8 +173,19 @@ mod tests {
     fn generated_ones_differ_and_use_the_alphabet() {
         let (one, other) = (Password::generate().unwrap(), Password::generate().unwrap());
         assert_ne!(one.reveal(), other.reveal());
-        assert_eq!(one.reveal().len(), GENERATED_CHARS);
+        assert_eq!(one.reveal().len(), TYPED_CHARS);
         assert!(one.reveal().bytes().all(|byte| ALPHABET.contains(&byte)));
+        assert_eq!(Password::generate_long().unwrap().reveal().len(), 20);
+    }
+
+    #[test]
+    fn only_all_of_it_is_the_password() {
+        let longest = Password::new("x".repeat(60)).unwrap();
+        assert!(longest.is(&[b'x'; 60]));
+        for len in [0, 1, 59, 61, 86] {
+            assert!(!longest.is(&vec![b'x'; len]), "{len}");
+        }
+        assert!(!Password::new("secret").unwrap().is(b"secrets"));
     }
 
     #[test]

@@ -6,10 +6,7 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use subtle::ConstantTimeEq;
-use zeroize::Zeroizing;
-
-use super::keys::{Plaintext, Undecryptable};
+use super::grant::Proof;
 use super::password::{MAX_PASSWORD_BYTES, Password};
 
 /// What a client must know to get in.
@@ -18,7 +15,7 @@ pub struct TicketCheck(Rule);
 
 #[derive(Clone, Debug)]
 enum Rule {
-    /// Every ticket that decrypts is good.
+    /// Every ticket is good.
     Disabled,
     /// Nobody gets in until a password is set.
     Locked,
@@ -38,7 +35,7 @@ pub enum TicketOutcome {
     Accepted,
     /// Not the password.
     Wrong,
-    /// The password's lifetime is over.
+    /// The lifetime of the password or ticket is over.
     Expired,
     /// The client sent an empty password and one is needed.
     Empty,
@@ -48,6 +45,12 @@ pub enum TicketOutcome {
     NoPassword,
     /// Not encrypted for this link.
     Undecryptable,
+    /// A one-time ticket that let somebody in before.
+    Used,
+    /// A ticket that was revoked.
+    Revoked,
+    /// A link of a session that was begun with something else.
+    NotTheSessions,
 }
 
 impl TicketCheck {
@@ -68,23 +71,36 @@ impl TicketCheck {
         Self(Rule::Password { password, expires })
     }
 
-    /// Judges what [`TicketKey::decrypt`](super::TicketKey::decrypt) made of a client's ticket.
-    pub fn check(&self, ticket: Result<Plaintext, Undecryptable>, now: Instant) -> TicketOutcome {
-        match ticket {
-            Ok(plain) => self.check_plain(plain.as_bytes(), now),
-            Err(Undecryptable) => TicketOutcome::Undecryptable,
+    /// From `at` on the password is worth nothing; nothing changes without one.
+    pub fn expire(&mut self, at: Instant) {
+        if let Rule::Password { expires, .. } = &mut self.0 {
+            *expires = Some(at);
         }
     }
 
-    fn check_plain(&self, plain: &[u8], now: Instant) -> TicketOutcome {
-        let given = plain.split(|&byte| byte == 0).next().unwrap_or_default();
+    /// What a viewer that was accepted knew.
+    pub(super) fn proof(&self) -> Proof {
+        match &self.0 {
+            Rule::Password { password, .. } => Proof::Password(password.clone()),
+            Rule::Disabled | Rule::Locked => Proof::None,
+        }
+    }
+
+    /// Whether everybody is let in.
+    pub fn is_disabled(&self) -> bool {
+        matches!(self.0, Rule::Disabled)
+    }
+
+    /// Judges what a client's ticket decrypted to.
+    pub(super) fn check_plain(&self, plain: &[u8], now: Instant) -> TicketOutcome {
+        let given = password_in(plain);
         match &self.0 {
             Rule::Disabled => TicketOutcome::Accepted,
             Rule::Locked => TicketOutcome::NoPassword,
             Rule::Password { expires: Some(at), .. } if now >= *at => TicketOutcome::Expired,
             Rule::Password { .. } if given.is_empty() => TicketOutcome::Empty,
             Rule::Password { .. } if given.len() > MAX_PASSWORD_BYTES => TicketOutcome::TooLong,
-            Rule::Password { password, .. } if same(given, password.reveal().as_bytes()) => TicketOutcome::Accepted,
+            Rule::Password { password, .. } if password.is(given) => TicketOutcome::Accepted,
             Rule::Password { .. } => TicketOutcome::Wrong,
         }
     }
@@ -102,40 +118,29 @@ impl fmt::Display for TicketOutcome {
         f.write_str(match self {
             Self::Accepted => "ticket accepted",
             Self::Wrong => "wrong password",
-            Self::Expired => "the password has expired",
+            Self::Expired => "the password or ticket has expired",
             Self::Empty => "empty password",
             Self::TooLong => "the password is longer than 60 bytes",
             Self::NoPassword => "no password has been set",
             Self::Undecryptable => "the ticket cannot be decrypted",
+            Self::Used => "the one-time ticket was used before",
+            Self::Revoked => "the ticket was revoked",
+            Self::NotTheSessions => "not what the session was begun with",
         })
     }
 }
 
-/// Compares in a time that depends on neither text: both are padded to the longest password.
-fn same(given: &[u8], wanted: &[u8]) -> bool {
-    bool::from(padded(given).ct_eq(&*padded(wanted)))
-}
-
-/// `text` and zeros; unambiguous because no password holds a NUL.
-fn padded(text: &[u8]) -> Zeroizing<[u8; MAX_PASSWORD_BYTES]> {
-    let mut buffer = Zeroizing::new([0; MAX_PASSWORD_BYTES]);
-    for (to, from) in buffer.iter_mut().zip(text) {
-        *to = *from;
-    }
-    buffer
+/// The password in a decrypted ticket.
+pub(super) fn password_in(plain: &[u8]) -> &[u8] {
+    plain.split(|&byte| byte == 0).next().unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::auth::TicketKey;
-    use crate::auth::sys::encrypt_for_tests;
 
-    /// The whole way: encrypted by a client, decrypted, judged.
     fn judge(check: &TicketCheck, plain: &[u8], now: Instant) -> TicketOutcome {
-        let key = TicketKey::generate().unwrap();
-        let encrypted = encrypt_for_tests(key.public_key(), plain).unwrap();
-        check.check(key.decrypt(&encrypted), now)
+        check.check_plain(plain, now)
     }
 
     fn wants(text: &str) -> (TicketCheck, Instant) {
@@ -186,11 +191,10 @@ mod tests {
     }
 
     #[test]
-    fn without_ticketing_everything_that_decrypts_is_good() {
+    fn without_ticketing_everything_is_good() {
         let (check, now) = (TicketCheck::disabled(), Instant::now());
         assert_eq!(judge(&check, b"\0", now), TicketOutcome::Accepted);
         assert_eq!(judge(&check, &[b'x'; 86], now), TicketOutcome::Accepted);
-        assert_eq!(check.check(Err(Undecryptable), now), TicketOutcome::Undecryptable);
     }
 
     #[test]
@@ -198,12 +202,5 @@ mod tests {
         let (check, now) = (TicketCheck::locked(), Instant::now());
         assert_eq!(judge(&check, b"\0", now), TicketOutcome::NoPassword);
         assert_eq!(judge(&check, b"secret\0", now), TicketOutcome::NoPassword);
-    }
-
-    #[test]
-    fn garbage_is_undecryptable_whatever_the_rule() {
-        let (check, now) = wants("secret");
-        let key = TicketKey::generate().unwrap();
-        assert_eq!(check.check(key.decrypt(&[0x5a; 128]), now), TicketOutcome::Undecryptable);
     }
 }

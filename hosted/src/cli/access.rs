@@ -5,17 +5,22 @@ use std::path::PathBuf;
 use clap::Args;
 use sumac::config::{Config, Name, Ticketing, Uuid};
 
-use super::values::on_off;
+use super::values::{on_off, secret_file};
 
 #[derive(Args)]
 #[command(next_help_heading = "Who may connect")]
 pub(super) struct AccessArgs {
-    /// File with the password in its first line [default: a random password is printed].
-    #[arg(long, value_name = "FILE", conflicts_with = "disable_ticketing")]
+    /// File with the password in its first line; credential:NAME is one that systemd passes to a service
+    /// [default: a random password is printed].
+    #[arg(long, value_name = "FILE", value_parser = secret_file, conflicts_with = "disable_ticketing")]
     password_file: Option<PathBuf>,
     /// Let everybody in who reaches the port.
     #[arg(long)]
     disable_ticketing: bool,
+    /// UNIX socket for `sumac ticket`, `password`, `status` and `disconnect`; it answers to this user and
+    /// to root.
+    #[arg(long, value_name = "PATH")]
+    control: Option<PathBuf>,
     /// Whether wrong passwords slow their sender down [default: on].
     #[arg(long, value_name = "on|off", value_parser = on_off)]
     auth_rate: Option<bool>,
@@ -47,6 +52,7 @@ impl AccessArgs {
         if let Some(file) = self.password_file {
             config.ticketing = Ticketing::File(file);
         }
+        config.control = self.control;
         config.auth_rate = self.auth_rate.unwrap_or(config.auth_rate);
         config.exclusive = self.exclusive;
         config.copy_paste &= !self.disable_copy_paste;
@@ -70,6 +76,7 @@ mod tests {
         assert_eq!(with("sumac --password-file pw"), "File(\"pw\")");
         assert_eq!(with("sumac --spice disable-ticketing=on --password-file pw"), "File(\"pw\")");
         assert_eq!(with("sumac --spice password=x --disable-ticketing"), "Disabled");
+        assert_eq!(config("sumac --control c").control, Some("c".into()));
         assert!(!config("sumac --auth-rate off").auth_rate);
         assert!(config("sumac --exclusive").exclusive);
         assert_eq!(config("sumac --vv none").vv, None);

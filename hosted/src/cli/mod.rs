@@ -10,6 +10,8 @@ use sumac::config::{Config, apply_spice_options};
 use sumac::qemu::QemuCommand;
 
 use access::AccessArgs;
+pub(crate) use control::Ask;
+use control::ControlCommand;
 use listen::ListenArgs;
 use output::OutputArgs;
 use picture::PictureArgs;
@@ -18,6 +20,7 @@ use source::SourceArgs;
 use tls::TlsArgs;
 
 mod access;
+mod control;
 mod listen;
 mod output;
 mod picture;
@@ -52,6 +55,8 @@ enum Command {
         #[arg(value_name = "NAME", default_values = ["localhost", "127.0.0.1", "::1"])]
         names: Vec<String>,
     },
+    #[command(flatten)]
+    Control(ControlCommand),
     /// Print what can be encoded here, per backend and device, or why not.
     Probe {
         /// As one JSON object.
@@ -80,6 +85,8 @@ pub(crate) enum Action {
         /// For which hosts.
         names: Vec<String>,
     },
+    /// To ask a running server.
+    Ask(Ask),
     /// To say what can be encoded here.
     Probe {
         /// For programs.
@@ -132,6 +139,7 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Action, 
     let cli = Cli::try_parse_from(args)?;
     let action = match cli.command {
         Some(Command::Probe { json }) => return Ok(Action::Probe { json }),
+        Some(Command::Control(command)) => return Ok(Action::Ask(command.into_ask())),
         Some(Command::Cert { dir, names }) => return Ok(Action::Cert { dir, names }),
         Some(Command::Qemu(qemu)) => qemu.into_action(),
         Some(Command::Serve(serve)) => serve.into_action(),

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::Args;
 use sumac::config::{ChannelWord, Config, KeyPassword, Security, Tls};
 
+use super::values::secret_file;
+
 #[derive(Args)]
 #[command(next_help_heading = "TLS")]
 pub(super) struct TlsArgs {
@@ -21,8 +23,8 @@ pub(super) struct TlsArgs {
     /// The certificates of the CA.
     #[arg(long, value_name = "FILE")]
     x509_cacert_file: Option<PathBuf>,
-    /// File with the password of an encrypted private key in its first line.
-    #[arg(long, value_name = "FILE")]
+    /// File with the password of an encrypted private key in its first line, or credential:NAME.
+    #[arg(long, value_name = "FILE", value_parser = secret_file)]
     x509_key_password_file: Option<PathBuf>,
     /// Viewers over TLS must have a certificate of the CA, too; --tls-channel default keeps the
     /// others out.

@@ -12,7 +12,7 @@ pub use spice_option::{OptionError, apply_spice_options};
 pub use sumac_backends::registry::EncoderName;
 pub use sumac_core::link::{Policy, Security};
 pub use tls::{ChannelWord, KeyPassword, Tls, channel_policy};
-pub(crate) use tls::{allows_clear, secure_channels};
+pub(crate) use tls::{allows_clear, channel_name, secure_channels};
 pub use words::{
     DmabufMemory, ImageCompression, Name, StreamingVideo, Uuid, ValueError, VideoCodec, VideoCodecs, WanCompression,
     parse_encoder, parse_size,
@@ -95,6 +95,8 @@ pub struct Config {
     /// Whether the source, one of those built in, shows its pictures as scanouts in dmabufs, and of
     /// what kind. Default: no.
     pub dmabuf: Option<DmabufMemory>,
+    /// The UNIX socket for the operator's programs; see [`control`](crate::control). Default: none.
+    pub control: Option<PathBuf>,
     /// Where figures are served over HTTP, as Prometheus reads them; port 0 lets the system choose.
     /// Whoever reaches it reads them. Default: nowhere.
     pub metrics: Option<SocketAddr>,
@@ -188,6 +190,7 @@ impl Default for Config {
             echo_clipboard: false,
             echo_ports: Vec::new(),
             dmabuf: None,
+            control: None,
             metrics: None,
             stats: false,
             sandbox: false,

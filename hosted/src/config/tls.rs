@@ -152,6 +152,11 @@ pub(crate) fn secure_channels(policy: &Policy) -> Option<Vec<&'static str>> {
     (names.len() + 1 < CHANNELS.len()).then_some(names)
 }
 
+/// The name of channels of this type.
+pub(crate) fn channel_name(channel: ChannelType) -> &'static str {
+    CHANNELS.iter().find(|(known, _)| known.0 == Some(channel)).map_or("other", |(_, word)| *word)
+}
+
 /// Whether any channel may be linked in clear.
 pub(crate) fn allows_clear(policy: &Policy) -> bool {
     CHANNELS.iter().filter_map(|(channel, _)| channel.0).any(|channel| policy.of(channel) != Security::Secured)

@@ -24,11 +24,14 @@ pub(super) struct Account {
     sent: u64,
     /// Pictures on the way, in order.
     marks: VecDeque<Mark>,
+    /// What the newest picture took that was followed to its end.
+    latency: Option<Duration>,
 }
 
 /// The end of a picture among the bytes.
 #[derive(Debug)]
 struct Mark {
+    changed: Instant,
     /// Bytes up to it.
     at: u64,
     said: Instant,
@@ -39,7 +42,7 @@ impl Account {
     /// For a channel of this type that is open from now on.
     pub(super) fn open(ledger: Arc<Ledger>, kind: ChannelType) -> Self {
         ledger.traffic(kind).opened();
-        Self { ledger, kind, sent: 0, marks: VecDeque::new() }
+        Self { ledger, kind, sent: 0, marks: VecDeque::new(), latency: None }
     }
 
     /// A message was said.
@@ -62,20 +65,30 @@ impl Account {
     pub(super) fn shown(&mut self, changed: Instant, unsent: usize, now: Instant) {
         self.ledger.note(Step::Say, now.saturating_duration_since(changed));
         if self.ledger.is_watched() && self.marks.len() < MARKS {
-            self.marks.push_back(Mark { at: self.sent + unsent as u64, said: now, written: None });
+            self.marks.push_back(Mark { changed, at: self.sent + unsent as u64, said: now, written: None });
         }
     }
 
     /// So many bytes that the kernel took are not acknowledged; `None` when that cannot be known.
     pub(super) fn observe(&mut self, in_flight: Option<u64>, now: Instant) {
-        while let Some(Mark { at, written: Some(written), .. }) = self.marks.front() {
-            match in_flight {
+        while let Some(Mark { at, changed, written: Some(written), .. }) = self.marks.front() {
+            let seen = match in_flight {
                 Some(in_flight) if at + in_flight > self.sent => return,
-                Some(_) => self.ledger.note(Step::Ack, now - *written),
-                None => {}
-            }
+                Some(_) => {
+                    self.ledger.note(Step::Ack, now - *written);
+                    now
+                }
+                None => *written,
+            };
+            self.latency = Some(seen.saturating_duration_since(*changed));
             self.marks.pop_front();
         }
+    }
+
+    /// From a change to its acknowledgement, or where nobody says so to the kernel's taking it, for
+    /// the newest picture that was followed.
+    pub(super) fn latency(&self) -> Option<Duration> {
+        self.latency
     }
 
     /// When to look again at what is on the way, on a link with such a shortest round trip.

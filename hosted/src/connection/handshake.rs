@@ -12,7 +12,7 @@ use sumac_core::time::Millis;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, sleep, timeout_at};
 
-use crate::auth::{Attempt, TicketKey};
+use crate::auth::{Attempt, Grant, TicketKey};
 use crate::config::channel_policy;
 use crate::ledger::Refused;
 use crate::server::{Engine, Found};
@@ -28,6 +28,8 @@ const OUT: usize = 512;
 pub(crate) struct Linked {
     pub(crate) opened: Opened,
     pub(crate) received: Vec<u8>,
+    /// What let the viewer in.
+    pub(crate) grant: Grant,
 }
 
 /// Why a link came to nothing.
@@ -78,10 +80,14 @@ pub(crate) async fn handshake(
     let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
     let (secure, policy) = (stream.is_secure(), channel_policy(&engine.config().channel_security));
     let machine = ServerLink::new(engine.now(), ServerConfig { wait_ms, secure, policy, ..ServerConfig::default() });
-    let mut link = Link { engine, peer, machine, received: Vec::new(), key: None, found: None, denied: None };
+    let mut link =
+        Link { engine, peer, machine, received: Vec::new(), key: None, wanted: None, grant: None, denied: None };
     loop {
         let until = match link.say(stream).await? {
-            Said::Open(opened) => return Ok(Linked { opened, received: link.received }),
+            Said::Open(opened) => {
+                let grant = link.grant.ok_or_else(|| internal("a link is open and nobody was let in"))?;
+                return Ok(Linked { opened, received: link.received, grant });
+            }
             Said::Wait(until) => until,
         };
         if !link.hear(stream).await? {
@@ -96,7 +102,8 @@ struct Link<'e> {
     machine: ServerLink,
     received: Vec<u8>,
     key: Option<TicketKey>,
-    found: Option<Found>,
+    wanted: Option<Wanted>,
+    grant: Option<Grant>,
     denied: Option<String>,
 }
 
@@ -142,7 +149,7 @@ impl Link<'_> {
     }
 
     async fn admit(&mut self, stream: &mut Stream, wanted: &Wanted) -> Result<(), LinkFailed> {
-        self.found = Some(self.engine.find(wanted.connection_id, wanted.channel_type, wanted.channel_id));
+        self.wanted = Some(*wanted);
         let mut out = [0; OUT];
         let key = match self.engine.keys.take().await {
             Ok(key) => key,
@@ -161,9 +168,10 @@ impl Link<'_> {
 
     /// Whether the ticket is right; a wrong one makes its sender's next new session wait.
     async fn check_ticket(&mut self, encrypted: &[u8; 128]) -> Verdict {
-        let live = matches!(self.found, Some(Found::Channel { live: true }));
+        let Some(found) = self.found() else { return self.deny("nothing was asked for".into()) };
         let peer = self.peer.key();
-        if !live {
+        let session = found.session();
+        if session.is_none() {
             // Not held across the wait: others are checked meanwhile.
             let attempt = self.engine.rate.borrow_mut().begin(peer, std::time::Instant::now());
             match attempt {
@@ -173,18 +181,31 @@ impl Link<'_> {
             }
         }
         let Some(key) = self.key.take() else { return self.deny("no key".into()) };
-        let outcome = self.engine.tickets.check(key.decrypt(encrypted), std::time::Instant::now());
-        if !outcome.is_accepted() {
-            return self.deny(outcome.to_string());
+        let ticket = key.decrypt(encrypted);
+        let grant = match session {
+            Some(session) => {
+                let outcome = session.grant.check(ticket);
+                if outcome.is_accepted() { Ok(session.grant.clone()) } else { Err(outcome) }
+            }
+            None => {
+                let spends = matches!(found, Found::Channel(None));
+                self.engine.tickets.borrow_mut().check(ticket, spends, std::time::Instant::now())
+            }
+        };
+        match grant {
+            Ok(grant) => self.grant = Some(grant),
+            Err(outcome) => return self.deny(outcome.to_string()),
         }
-        if !live {
+        if session.is_none() {
             self.engine.rate.borrow_mut().succeeded(&peer);
         }
-        match self.found {
-            Some(Found::Channel { .. }) => Verdict::Accepted,
-            Some(Found::NoSession) => Verdict::BadConnectionId,
-            Some(Found::NoChannel) | None => Verdict::NotAvailable,
-        }
+        found.verdict()
+    }
+
+    /// What the link asks for, as things are now.
+    fn found(&self) -> Option<Found> {
+        let wanted = self.wanted?;
+        Some(self.engine.find(wanted.connection_id, wanted.channel_type, wanted.channel_id))
     }
 
     fn deny(&mut self, why: String) -> Verdict {

@@ -9,6 +9,7 @@ mod account;
 mod handshake;
 mod outbox;
 mod pacer;
+mod report;
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -31,6 +32,7 @@ pub(crate) use handshake::{LinkFailed, Linked, handshake};
 use outbox::Outbox;
 pub(crate) use pacer::Link;
 use pacer::{Pacer, Room};
+pub(crate) use report::Report;
 
 use crate::ledger::Ledger;
 use crate::transport::Stream;
@@ -124,6 +126,7 @@ pub(crate) struct Line<M> {
     look_again: Option<Duration>,
     /// `None` in tests.
     account: Option<Account>,
+    report: Rc<Report>,
 }
 
 impl<M: Channel> Line<M> {
@@ -137,6 +140,7 @@ impl<M: Channel> Line<M> {
             pacer: Pacer::default(),
             look_again: None,
             account: None,
+            report: Rc::default(),
         }
     }
 
@@ -144,6 +148,17 @@ impl<M: Channel> Line<M> {
     pub(crate) fn noted_in(mut self, ledger: &Arc<Ledger>, kind: ChannelType) -> Self {
         self.account = Some(Account::open(Arc::clone(ledger), kind));
         self
+    }
+
+    /// Tells `report` what is known of the channel.
+    pub(crate) fn reported_in(mut self, report: Rc<Report>) -> Self {
+        self.report = report;
+        self
+    }
+
+    /// What others may read of the channel.
+    pub(crate) fn report(&self) -> &Report {
+        &self.report
     }
 
     /// All that shows the client what changed at `changed` has been said.
@@ -216,15 +231,19 @@ impl<M: Channel> Line<M> {
         }
         if let Some(account) = &mut self.account {
             account.observe(info.map(|info| info.in_flight), now);
+            self.report.latency.set(account.latency());
         }
+        self.report.link.set(self.link());
     }
 
     /// Writes what the kernel takes now; `true` when it took something.
     fn write_to(&mut self, stream: &Stream) -> io::Result<bool> {
         let before = self.outbox.len();
         let some = self.outbox.write_to(stream);
+        let written = before - self.outbox.len();
+        self.report.sent.set(self.report.sent.get() + written as u64);
         if let Some(account) = &mut self.account {
-            account.wrote(before - self.outbox.len(), Instant::now());
+            account.wrote(written, Instant::now());
         }
         some
     }

@@ -113,11 +113,12 @@ fn devices() -> Vec<PathBuf> {
 }
 
 /// Folders in which a file of ours is removed at the end.
-fn removable(config: &Config) -> Option<PathBuf> {
-    match &config.listen.unix {
-        Some(UnixAddress::Path(path)) => Some(folder(path)),
+fn removable(config: &Config) -> impl Iterator<Item = PathBuf> {
+    let unix = match &config.listen.unix {
+        Some(UnixAddress::Path(path)) => Some(path),
         _ => None,
-    }
+    };
+    unix.into_iter().chain(&config.control).map(|path| folder(path))
 }
 
 /// The folder that a file is in.

@@ -40,7 +40,7 @@ pub(crate) struct Display {
 impl Displays {
     /// None yet. The protocol's clock counts from `epoch`.
     pub(crate) fn new(config: &Config, epoch: Instant) -> Self {
-        let ledger = Arc::new(Ledger::new(config.stats || config.metrics.is_some()));
+        let ledger = Arc::new(Ledger::new(config.stats || config.metrics.is_some() || config.control.is_some()));
         Self {
             config: config.clone(),
             epoch,

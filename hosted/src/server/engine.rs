@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use sumac_core::link::Verdict;
 use sumac_core::proto::common::ChannelType;
 use sumac_core::time::Millis;
 use tokio::time::Instant;
@@ -12,12 +13,13 @@ use tokio::time::Instant;
 use super::displays::Displays;
 use super::source_thread::SourceThread;
 use crate::agent::{Board, Filter, Relay};
-use crate::auth::{AuthRate, KeyStock, TicketCheck};
+use crate::auth::{AuthRate, Grant, KeyStock, Tickets};
 use crate::config::Config;
 use crate::connection::millis;
 use crate::devices::DeviceHub;
 use crate::sound::{PlaybackHub, RecordHub};
 use crate::source::{Host, InputEvent, Monitor, Peripherals, ToSource};
+use crate::transport::Peer;
 use crate::viewer::{ChannelName, Encoders, Session};
 
 /// Sessions at once; each is a viewer with about four connections.
@@ -37,24 +39,39 @@ pub(crate) struct Engine {
     sessions: RefCell<HashMap<u32, Rc<Session>>>,
     watching: Rc<Cell<usize>>,
     pub(crate) keys: KeyStock,
-    pub(crate) tickets: TicketCheck,
+    pub(crate) tickets: RefCell<Tickets>,
     pub(crate) rate: RefCell<AuthRate>,
     /// Encoders of pictures.
     pub(crate) encoders: Rc<RefCell<Encoders>>,
 }
 
 /// What a link may be told about the channel that it names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Found {
-    /// It can be linked; `live` when it names a session that exists.
-    Channel {
-        /// See above.
-        live: bool,
-    },
-    /// No such channel.
-    NoChannel,
+    /// It can be linked: in this session, or as a new one's first.
+    Channel(Option<Rc<Session>>),
+    /// No such channel, perhaps in a session that exists.
+    NoChannel(Option<Rc<Session>>),
     /// No such session.
     NoSession,
+}
+
+impl Found {
+    /// The session that the link names, if it exists.
+    pub(crate) fn session(&self) -> Option<&Rc<Session>> {
+        match self {
+            Self::Channel(session) | Self::NoChannel(session) => session.as_ref(),
+            Self::NoSession => None,
+        }
+    }
+
+    /// What a peer hears that proved who it is.
+    pub(crate) fn verdict(&self) -> Verdict {
+        match self {
+            Self::Channel(_) => Verdict::Accepted,
+            Self::NoSession => Verdict::BadConnectionId,
+            Self::NoChannel(_) => Verdict::NotAvailable,
+        }
+    }
 }
 
 impl Engine {
@@ -64,7 +81,7 @@ impl Engine {
         displays: Displays,
         source: SourceThread,
         keys: KeyStock,
-        tickets: TicketCheck,
+        tickets: Tickets,
     ) -> Rc<Self> {
         let rate = RefCell::new(AuthRate::new(config.auth_rate));
         let Peripherals { sound, devices, clipboard } = displays.host().peripherals().clone();
@@ -86,7 +103,7 @@ impl Engine {
             sessions: RefCell::default(),
             watching: Rc::default(),
             keys,
-            tickets,
+            tickets: RefCell::new(tickets),
             rate,
             encoders,
         })
@@ -162,19 +179,18 @@ impl Engine {
     pub(crate) fn find(&self, connection_id: u32, kind: ChannelType, id: u8) -> Found {
         let main = kind == ChannelType::MAIN && id == 0;
         if !main && !self.channels().contains(&(kind, id)) {
-            return Found::NoChannel;
+            return Found::NoChannel(self.session(connection_id));
         }
         match (main, connection_id) {
-            (true, 0) => Found::Channel { live: false },
+            (true, 0) => Found::Channel(None),
             // A main channel with an id is a client that migrates here; nothing migrates to this server.
             (true, _) => Found::NoSession,
-            (false, id) if self.sessions.borrow().contains_key(&id) => Found::Channel { live: true },
-            (false, _) => Found::NoSession,
+            (false, id) => self.session(id).map_or(Found::NoSession, |session| Found::Channel(Some(session))),
         }
     }
 
-    /// A new session; with `exclusive` the others end. `None` when there are too many.
-    pub(crate) fn new_session(&self) -> Option<Rc<Session>> {
+    /// A new session of this peer's; with `exclusive` the others end. `None` when there are too many.
+    pub(crate) fn new_session(&self, peer: Peer, grant: Grant) -> Option<Rc<Session>> {
         if self.config.exclusive {
             let others: Vec<_> = self.sessions.borrow_mut().drain().map(|(_, session)| session).collect();
             others.iter().for_each(|session| session.end("another viewer took over"));
@@ -191,7 +207,7 @@ impl Engine {
                 break id;
             }
         };
-        let session = Session::new(id);
+        let session = Session::new(id, peer, grant);
         sessions.insert(id, Rc::clone(&session));
         Some(session)
     }
@@ -199,6 +215,13 @@ impl Engine {
     /// The session of this id.
     pub(crate) fn session(&self, id: u32) -> Option<Rc<Session>> {
         self.sessions.borrow().get(&id).cloned()
+    }
+
+    /// All sessions, the oldest first.
+    pub(crate) fn sessions(&self) -> Vec<Rc<Session>> {
+        let mut sessions: Vec<_> = self.sessions.borrow().values().cloned().collect();
+        sessions.sort_by_key(|session| (session.since, session.id));
+        sessions
     }
 
     /// The session's main channel closed.

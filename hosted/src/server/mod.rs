@@ -1,6 +1,7 @@
 //! [`serve`]: the whole server, from its configuration to its end.
 
 mod checks;
+mod control;
 mod displays;
 mod engine;
 mod newcomer;

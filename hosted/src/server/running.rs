@@ -10,13 +10,15 @@ use anyhow::Context;
 use rustix::process::Signal;
 use tokio::net::TcpListener;
 
+use super::control::answer as do_asked;
 use super::newcomer::{Newcomer, Waiting, connection};
 use super::pages::{answer, open_metrics};
 use super::source_thread::{Ended, SourceThread};
 use super::welcome::{Access, welcome};
 use super::{Displays, Engine, checks};
-use crate::auth::KeyStock;
+use crate::auth::{KeyStock, Tickets};
 use crate::config::{Config, SourceChoice};
+use crate::control::{self, Control};
 use crate::metrics;
 use crate::png::write_bgrx_png;
 use crate::qemu::{Prepared, Running as RunningQemu, exited};
@@ -55,6 +57,7 @@ struct Opened {
     source: Box<dyn Source>,
     listeners: Listeners,
     metrics: Option<TcpListener>,
+    control: Option<Control>,
 }
 
 impl Running {
@@ -76,7 +79,7 @@ impl Running {
 
     /// Starts the threads, and waits for the first picture.
     async fn begin(config: Config, opened: Opened) -> anyhow::Result<Self> {
-        let Opened { signals, gate, access, epoch, displays, source, listeners, metrics } = opened;
+        let Opened { signals, gate, access, epoch, displays, source, listeners, metrics, control } = opened;
         let keys = KeyStock::start()?;
         let (source, mut ended) = SourceThread::start(source, Arc::new(displays.host().clone()))?;
         first_picture(&displays, &mut ended).await?;
@@ -84,12 +87,16 @@ impl Running {
         let ready = ready(&config, &displays, &listeners, metrics.as_ref())?;
         let activity = source.activity(Arc::clone(displays.ledger()));
         let reporter = Reporter::start(io::stdout(), &ready, activity, config.stats)?;
-        let tickets = access.ticket_check(Instant::now());
+        let tickets = Tickets::new(access.ticket_check(Instant::now()));
         let engine = Engine::new(config, epoch, displays, source, keys, tickets);
         checks::start(engine.config(), engine.displays().host().peripherals())?;
         if let Some(listener) = metrics {
             let engine = Rc::clone(&engine);
             tokio::task::spawn_local(metrics::serve(listener, Rc::new(move |path| answer(&engine, path))));
+        }
+        if let Some(control) = control {
+            let engine = Rc::clone(&engine);
+            tokio::task::spawn_local(control::serve(control, Rc::new(move |asked| do_asked(&engine, asked))));
         }
         // What the source opened before there was an engine.
         engine.take_mail();
@@ -181,7 +188,8 @@ impl Opened {
         let source = make_source(config)?;
         let listeners = Listeners::open(&config.listen)?;
         let metrics = open_metrics(config).await?;
-        Ok(Self { signals, gate, access, epoch, displays, source, listeners, metrics })
+        let control = config.control.as_deref().map(control::listen).transpose()?;
+        Ok(Self { signals, gate, access, epoch, displays, source, listeners, metrics, control })
     }
 }
 

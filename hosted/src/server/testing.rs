@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::displays::Displays;
 use super::engine::Engine;
 use super::source_thread::SourceThread;
-use crate::auth::{KeyStock, TicketCheck};
+use crate::auth::{KeyStock, TicketCheck, Tickets};
 use crate::config::Config;
 use crate::source::{Host, Inbox, Source, SourceStats};
 
@@ -37,5 +37,6 @@ pub(crate) fn engine_with(config: Config, keys: KeyStock) -> io::Result<Rc<Engin
     let epoch = Instant::now();
     let displays = Displays::new(&config, epoch);
     let (source, _) = SourceThread::start(Box::new(Nothing), Arc::new(displays.host().clone()))?;
-    Ok(Engine::new(config, epoch, displays, source, keys, TicketCheck::disabled()))
+    let tickets = Tickets::new(TicketCheck::disabled());
+    Ok(Engine::new(config, epoch, displays, source, keys, tickets))
 }

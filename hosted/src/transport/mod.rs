@@ -7,6 +7,7 @@ pub use peer::{Peer, PeerKey};
 pub use stream::Stream;
 pub(crate) use tcp_info::TcpInfo;
 pub use tls::{PemError, TlsError};
+pub(crate) use unix::{SocketFile, listen_private};
 
 mod gate;
 mod http;

@@ -7,13 +7,18 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::os::unix::net::{SocketAddr, UnixListener as StdListener, UnixStream as StdStream};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::Mode;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use tokio::net::UnixListener;
 
 use crate::config::UnixAddress;
 
+/// Connections that wait to be accepted.
+const BACKLOG: i32 = 16;
+
 /// Removes a socket file when dropped, unless somebody else's has taken its place.
 #[derive(Debug)]
-pub(super) struct SocketFile {
+pub(crate) struct SocketFile {
     path: PathBuf,
     /// Device and inode of the file that we made.
     identity: (u64, u64),
@@ -25,7 +30,7 @@ pub(super) fn listen(address: &UnixAddress) -> io::Result<(UnixListener, Option<
     let (listener, file) = match address {
         UnixAddress::Abstract(name) => (StdListener::bind_addr(&SocketAddr::from_abstract_name(name)?)?, None),
         UnixAddress::Path(path) => {
-            let listener = bind_replacing(path)?;
+            let listener = replacing(path, || StdListener::bind(path))?;
             (listener, Some(SocketFile::of(path)?))
         }
     };
@@ -33,11 +38,26 @@ pub(super) fn listen(address: &UnixAddress) -> io::Result<(UnixListener, Option<
     Ok((UnixListener::from_std(listener)?, file))
 }
 
-fn bind_replacing(path: &Path) -> io::Result<StdListener> {
-    match StdListener::bind(path) {
+/// The same for a socket file that only its owner may open, whatever the umask.
+pub(crate) fn listen_private(path: &Path) -> io::Result<(UnixListener, SocketFile)> {
+    let bind = || {
+        let kind = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, kind, None)?;
+        // The file is made with the mode that the socket has before: at no time may others open it.
+        rustix::fs::fchmod(&socket, Mode::RUSR | Mode::WUSR)?;
+        rustix::net::bind(&socket, &SocketAddrUnix::new(path)?)?;
+        rustix::net::listen(&socket, BACKLOG)?;
+        Ok(StdListener::from(socket))
+    };
+    Ok((UnixListener::from_std(replacing(path, bind)?)?, SocketFile::of(path)?))
+}
+
+/// Binds anew when nobody listens on the file that is in the way.
+fn replacing(path: &Path, bind: impl Fn() -> io::Result<StdListener>) -> io::Result<StdListener> {
+    match bind() {
         Err(error) if error.kind() == io::ErrorKind::AddrInUse && is_stale(path) => {
             fs::remove_file(path)?;
-            StdListener::bind(path)
+            bind()
         }
         other => other,
     }

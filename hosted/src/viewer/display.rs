@@ -250,7 +250,9 @@ impl Handler for Display {
         self.session.check()?;
         self.scene.check()?;
         self.gl.on_time(Instant::now())?;
-        self.update(line)
+        self.update(line)?;
+        line.report().set_codecs(self.streams.shown());
+        Ok(())
     }
 
     fn deadline(&self) -> Option<Instant> {

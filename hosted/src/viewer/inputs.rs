@@ -44,6 +44,7 @@ impl Handler for Inputs {
     fn on_event(&mut self, _line: &mut Line<InputsServer>, event: InputsEvent<'_>) -> Result<(), Close> {
         match event {
             InputsEvent::Common(Heard::Disconnecting(_)) => return Err(Close::Goodbye),
+            InputsEvent::Inputs(_) | InputsEvent::LockKeys(_) if self.session.ignores("input") => {}
             InputsEvent::Inputs(inputs) => self.hand_on(inputs),
             InputsEvent::LockKeys(modifiers) => self.engine.input(InputEvent::Leds(leds_of(modifiers))),
             _ => {}
@@ -65,7 +66,10 @@ impl Handler for Inputs {
     /// Whatever the viewer held is released, however it went.
     fn on_close(&mut self, line: &mut Line<InputsServer>) {
         let held = line.machine.release_all();
-        self.hand_on(held);
+        // What a viewer that may only look holds was never handed on.
+        if !self.session.grant.view_only {
+            self.hand_on(held);
+        }
     }
 }
 

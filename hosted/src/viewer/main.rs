@@ -25,7 +25,8 @@ use crate::source::Identity;
 pub(super) struct Main {
     engine: Rc<Engine>,
     session: Rc<Session>,
-    agent: Agent,
+    /// None for a viewer that may only look.
+    agent: Option<Agent>,
     /// The channels that the client has been told of.
     told: Vec<ChannelName>,
     /// Whether it was told that positions are taken.
@@ -39,13 +40,14 @@ const AGENT_AHEAD: usize = 64 * 1024;
 
 impl Main {
     pub(super) fn new(engine: Rc<Engine>, session: Rc<Session>, bell: Rc<Notify>) -> Self {
-        let agent = Agent::new(guest(&engine), bell);
+        let agent = (!session.grant.view_only).then(|| Agent::new(guest(&engine), bell));
         Self { engine, session, agent, told: Vec::new(), absolute: true, identity: Identity::default() }
     }
 
     /// Names the channels that are there and not in `told`: a client makes each that it reads.
     fn send_channels(&mut self, line: &mut Line<MainServer>) -> Result<(), Close> {
-        let channels = self.engine.channels();
+        let mut channels = self.engine.channels();
+        channels.retain(|(kind, _)| self.session.may_link(*kind));
         self.told.retain(|channel| channels.contains(channel));
         // A device that another viewer has is named once it is free.
         let is_new = |channel: &ChannelName| {
@@ -61,19 +63,21 @@ impl Main {
     }
 
     fn on_agent_data(&mut self, line: &mut Line<MainServer>, chunk: &[u8]) -> Result<(), Close> {
-        let monitors = self.agent.on_chunk(guest(&self.engine), chunk)?;
+        let Some(agent) = &mut self.agent else { return Ok(()) };
+        let monitors = agent.on_chunk(guest(&self.engine), chunk)?;
         monitors.iter().for_each(|&(display, monitor)| self.engine.resize(display, monitor));
         self.send_agent(line)
     }
 
     /// Sends what the client has tokens for; content goes as the client reads.
     fn send_agent(&mut self, line: &mut Line<MainServer>) -> Result<(), Close> {
-        if let Some(tokens) = self.agent.tokens() {
+        let Some(agent) = &mut self.agent else { return Ok(()) };
+        if let Some(tokens) = agent.tokens() {
             send(line, &ServerMessage::AgentToken(AgentToken { tokens }))?;
         }
         while line.machine.agent_credit() > 0
             && line.unsent() <= AGENT_AHEAD
-            && let Some(chunk) = self.agent.next_chunk(guest(&self.engine))
+            && let Some(chunk) = agent.next_chunk(guest(&self.engine))
         {
             let data = Rest(Data::Promised(chunk.iter().map(Bytes::len).sum()));
             line.send(&ServerMessage::AgentData(AgentData { data }), &chunk).map_err(Close::Refused)?;
@@ -138,7 +142,7 @@ impl Handler for Main {
             display_channels_hint: u32::try_from(self.engine.displays().count()).unwrap_or(1),
             supported_mouse_modes: self.mouse_modes().bits().into(),
             current_mouse_mode: self.session.mouse_mode.get().bits().into(),
-            agent_connected: 1,
+            agent_connected: self.agent.is_some().into(),
             agent_tokens: AGENT_TOKENS,
             multi_media_time: line.now().mm_time(),
             ram_hint: 0,
@@ -160,7 +164,9 @@ impl Handler for Main {
                 self.send_mode(line)
             }
             MainEvent::AgentStarted => {
-                self.agent.start(guest(&self.engine));
+                if let Some(agent) = &mut self.agent {
+                    agent.start(guest(&self.engine));
+                }
                 self.send_agent(line)
             }
             MainEvent::AgentData(chunk) => self.on_agent_data(line, chunk),
@@ -180,17 +186,19 @@ impl Handler for Main {
             self.send_identity(line)?;
         }
         self.send_channels(line)?;
-        if self.agent.follow(guest(&self.engine)) {
+        if self.agent.as_mut().is_some_and(|agent| agent.follow(guest(&self.engine))) {
             Self::send_other_agent(line)?;
         }
-        if self.agent.is_stuck() {
+        if self.agent.as_ref().is_some_and(Agent::is_stuck) {
             return Err(Close::Ended("the client has taken nothing of the agent's for 30 s"));
         }
         self.send_agent(line)
     }
 
     fn on_close(&mut self, _line: &mut Line<MainServer>) {
-        self.agent.leave(guest(&self.engine));
+        if let Some(agent) = &mut self.agent {
+            agent.leave(guest(&self.engine));
+        }
     }
 }
 

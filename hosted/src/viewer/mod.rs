@@ -33,12 +33,14 @@ use sumac_core::channel::vmc::VmcServer;
 use sumac_core::proto::common::ChannelType;
 use sumac_core::proto::main::MouseModes;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 #[cfg(feature = "fuzzing")]
 pub(crate) use agent::{Agent, Guest};
 pub(crate) use picture::Encoders;
 
-use crate::connection::{Close, Handler, Line, Linked, drive};
+use crate::auth::Grant;
+use crate::connection::{Close, Handler, Line, Linked, Report, drive};
 use crate::devices::Attached;
 use crate::ledger::Refused;
 use crate::server::{Display, Engine};
@@ -51,9 +53,16 @@ pub(crate) type ChannelName = (ChannelType, u8);
 pub(crate) struct Session {
     /// Named by all links but the first; not 0.
     pub(crate) id: u32,
+    /// Who began it, and when.
+    pub(crate) peer: Peer,
+    pub(crate) since: Instant,
+    /// What let it in.
+    pub(crate) grant: Grant,
     /// Who positions the pointer.
     mouse_mode: Cell<MouseModes>,
     ended: Cell<Option<&'static str>>,
+    /// Something that a viewer who may only look said was ignored.
+    ignored: Cell<bool>,
     /// What its display channels share.
     pictures: picture::Shared,
     channels: RefCell<Vec<OpenChannel>>,
@@ -62,17 +71,28 @@ pub(crate) struct Session {
 struct OpenChannel {
     kind: ChannelName,
     bell: Weak<Notify>,
+    report: Rc<Report>,
 }
 
 impl Session {
-    pub(crate) fn new(id: u32) -> Rc<Self> {
+    pub(crate) fn new(id: u32, peer: Peer, grant: Grant) -> Rc<Self> {
         Rc::new(Self {
             id,
+            peer,
+            since: Instant::now(),
+            grant,
             mouse_mode: Cell::new(MouseModes::CLIENT),
             ended: Cell::new(None),
+            ignored: Cell::new(false),
             pictures: picture::Shared::default(),
             channels: RefCell::default(),
         })
+    }
+
+    /// A session of nobody's.
+    #[cfg(test)]
+    pub(crate) fn for_tests(view_only: bool) -> Rc<Self> {
+        Self::new(1, Peer::Unix { uid: 0, pid: None }, Grant { view_only, ..Grant::to_everybody() })
     }
 
     /// Ends all channels.
@@ -83,21 +103,58 @@ impl Session {
         self.ring();
     }
 
+    /// Its open channels, and what is known of them.
+    pub(crate) fn channels(&self) -> Vec<(ChannelName, Rc<Report>)> {
+        let channels = self.channels.borrow();
+        let open = channels.iter().filter(|channel| channel.bell.strong_count() > 0);
+        open.map(|channel| (channel.kind, Rc::clone(&channel.report))).collect()
+    }
+
     /// Wakes all its channels.
     pub(crate) fn ring(&self) {
         self.channels.borrow().iter().filter_map(|channel| channel.bell.upgrade()).for_each(|bell| bell.notify_one());
     }
 
+    /// Whether channels of this type are for this viewer: one that may only look has no devices and
+    /// no microphone. Its keyboard and mouse are there, because clients want them, and do nothing.
+    fn may_link(&self, kind: ChannelType) -> bool {
+        let speaks = matches!(
+            kind,
+            ChannelType::RECORD
+                | ChannelType::USBREDIR
+                | ChannelType::PORT
+                | ChannelType::WEBDAV
+                | ChannelType::SMARTCARD
+        );
+        !(self.grant.view_only && speaks)
+    }
+
     /// Books a channel; `None` when the session has it already or is over.
-    fn open(&self, kind: ChannelName) -> Option<Rc<Notify>> {
+    fn open(&self, kind: ChannelName) -> Option<(Rc<Notify>, Rc<Report>)> {
         let mut channels = self.channels.borrow_mut();
         channels.retain(|channel| channel.bell.strong_count() > 0);
         if self.ended.get().is_some() || channels.iter().any(|channel| channel.kind == kind) {
             return None;
         }
         let bell = Rc::new(Notify::new());
-        channels.push(OpenChannel { kind, bell: Rc::downgrade(&bell) });
-        Some(bell)
+        let report = Rc::new(Report::default());
+        channels.push(OpenChannel { kind, bell: Rc::downgrade(&bell), report: Rc::clone(&report) });
+        Some((bell, report))
+    }
+
+    /// Whether the viewer may only look: what it says to the source or the guest is ignored, which is
+    /// said in the log once.
+    fn ignores(&self, what: &'static str) -> bool {
+        if self.grant.view_only && !self.ignored.replace(true) {
+            tracing::info!(session = self.id, what, "this viewer may only look: what it says is ignored");
+        }
+        self.grant.view_only
+    }
+
+    /// Whether its channels are told to end.
+    #[cfg(test)]
+    pub(crate) fn is_over(&self) -> bool {
+        self.ended.get().is_some()
     }
 
     /// For handlers: `Err` once the session is over.
@@ -110,21 +167,25 @@ impl Session {
 pub(crate) async fn run(engine: &Rc<Engine>, stream: Stream, peer: &Peer, linked: Linked) {
     let (kind, id) = (linked.opened.channel_type, linked.opened.channel_id);
     let ledger = engine.displays().ledger();
-    let session =
-        if kind == ChannelType::MAIN { engine.new_session() } else { engine.session(linked.opened.connection_id) };
+    let session = match kind {
+        ChannelType::MAIN => engine.new_session(*peer, linked.grant.clone()),
+        _ => engine.session(linked.opened.connection_id),
+    };
     let Some(session) = session else {
         tracing::info!(%peer, ?kind, id, "the session ended while the channel was linked");
         ledger.refuse(Refused::Session);
         return;
     };
-    let Some(bell) = session.open((kind, id)) else {
+    let Some((bell, report)) = session.open((kind, id)) else {
         tracing::info!(%peer, session = session.id, ?kind, id, "the session has this channel already");
         ledger.refuse(Refused::Session);
         return;
     };
     tracing::info!(%peer, session = session.id, ?kind, id, "channel open");
-    let context = Context { engine, session: &session, bell: &bell, stream: &stream };
+    report.secure.set(stream.is_secure());
+    let context = Context { engine, session: &session, bell: &bell, stream: &stream, report };
     let close = match kind {
+        _ if !session.may_link(kind) => Close::Ended("this viewer may only look"),
         ChannelType::MAIN => context.main(linked).await,
         ChannelType::INPUTS => context.inputs(linked).await,
         ChannelType::PLAYBACK => context.playback(linked).await,
@@ -159,6 +220,7 @@ struct Context<'e> {
     session: &'e Rc<Session>,
     bell: &'e Rc<Notify>,
     stream: &'e Stream,
+    report: Rc<Report>,
 }
 
 impl Context<'_> {
@@ -226,7 +288,8 @@ impl Context<'_> {
     async fn drive<H: Handler>(&self, machine: H::Machine, mut handler: H, linked: Linked) -> Close {
         let framing = Framing::new(linked.opened.negotiated.mini_header, machine.max_body());
         let kind = linked.opened.channel_type;
-        let mut line = Line::new(machine, self.engine.epoch()).noted_in(self.engine.displays().ledger(), kind);
+        let line = Line::new(machine, self.engine.epoch()).noted_in(self.engine.displays().ledger(), kind);
+        let mut line = line.reported_in(Rc::clone(&self.report));
         let close = drive(self.stream, framing, linked.received, &mut line, &mut handler, self.bell).await;
         handler.on_close(&mut line);
         close

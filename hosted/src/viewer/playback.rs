@@ -173,7 +173,7 @@ mod tests {
         ours.limit_send_buffer(SEND_BUFFER).unwrap();
         let bell = Rc::new(Notify::new());
         let mut line = Line::new(PlaybackServer::new(Negotiated { mini_header: true, peer_caps: 0 }), Instant::now());
-        let mut handler = Playback::new(Rc::clone(&hub), Session::new(1), &bell);
+        let mut handler = Playback::new(Rc::clone(&hub), Session::for_tests(false), &bell);
         let framing = Framing::new(true, 1024);
         let drive = drive(&ours, framing, Vec::new(), &mut line, &mut handler, &bell);
         tokio::join!(drive, script(sound, hub, theirs)).0

@@ -90,6 +90,11 @@ impl Streams {
         Ok(())
     }
 
+    /// Codecs of the streams that the client shows.
+    pub(super) fn shown(&self) -> impl Iterator<Item = Codec> + Clone {
+        self.wanted.iter().filter(|wanted| wanted.created.is_some() || wanted.drawn).map(|wanted| wanted.codec)
+    }
+
     /// Too much is on the way for anything: a picture that has to wait for that says what the link
     /// carries.
     pub(super) fn hold(&mut self, line: &Line<DisplayServer>) {

@@ -8,6 +8,7 @@
 
 mod client;
 mod command;
+mod control;
 mod devices;
 mod hostile;
 mod link;

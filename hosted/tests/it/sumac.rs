@@ -1,6 +1,6 @@
 //! A `sumac` process that cannot outlive its test.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::Arc;
@@ -38,8 +38,21 @@ pub(crate) struct Ended {
 impl Sumac {
     /// Starts it in a directory of its own and waits for the first line on stdout.
     pub(crate) fn start(args: &[&str]) -> Self {
+        Self::of(|dir| command(args, dir))
+    }
+
+    /// The same with this as its log's level.
+    pub(crate) fn start_logging(level: &str, args: &[&str]) -> Self {
+        Self::of(|dir| {
+            let mut command = command(args, dir);
+            command.env("SUMAC_LOG", level);
+            command
+        })
+    }
+
+    fn of(command: impl FnOnce(&Path) -> Command) -> Self {
         let dir = Arc::new(tempfile::tempdir().expect("temporary directory"));
-        let mut child = Process(command(args, dir.path()).stdout(Stdio::piped()).spawn().expect("sumac starts"));
+        let mut child = Process(command(dir.path()).stdout(Stdio::piped()).spawn().expect("sumac starts"));
         let mut out = BufReader::new(child.0.stdout.take().expect("stdout is piped"));
         let mut ready = String::new();
         out.read_line(&mut ready).expect("stdout is text");
@@ -127,9 +140,17 @@ pub(crate) fn until(what: &str, mut done: impl FnMut() -> bool) {
 
 /// Runs it to its end, which must come by itself.
 pub(crate) fn run(args: &[&str]) -> Ended {
+    run_with_input(args, "")
+}
+
+/// The same with this on its standard input, which is little.
+pub(crate) fn run_with_input(args: &[&str], input: &str) -> Ended {
     let dir = Arc::new(tempfile::tempdir().expect("temporary directory"));
     let start = Instant::now();
-    let mut child = Process(command(args, dir.path()).stdout(Stdio::piped()).spawn().expect("sumac starts"));
+    let mut command = command(args, dir.path());
+    let mut child = Process(command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("sumac starts"));
+    // Whoever does not read it may be gone already.
+    let _ = child.0.stdin.take().expect("stdin is piped").write_all(input.as_bytes());
     let status = wait(&mut child.0);
     let mut out = String::new();
     child.0.stdout.take().expect("stdout is piped").read_to_string(&mut out).expect("stdout is text");

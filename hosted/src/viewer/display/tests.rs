@@ -85,7 +85,7 @@ impl Client {
         line.pump().unwrap();
         line.take_unsent();
         let (shown, bell) = (engine.displays().get(0).unwrap(), Rc::new(Notify::new()));
-        let mut display = Display::new(engine, &shown, Session::new(1), bell, unix);
+        let mut display = Display::new(engine, &shown, Session::for_tests(false), bell, unix);
         display.on_open(&mut line).unwrap();
         Self { display, line }
     }
