@@ -199,6 +199,7 @@ fn no_secret_stands_in_the_log() {
     assert!(answer.starts_with("{\"error\":\"not a request: "), "{answer}");
     let ended = sumac.end(rustix::process::Signal::TERM);
     assert!(ended.err.contains(" INFO ") && ended.err.contains("a ticket was made"), "{}", ended.err);
+    assert!(!ended.dir.path().join("control").exists(), "the socket's file is removed at the end");
     for secret in ["hunter2", "swordfish", &ticket, "opensesame", "magicword"] {
         assert!(!ended.err.contains(secret) && !ended.out.contains(secret), "{secret} in {}", ended.err);
     }
