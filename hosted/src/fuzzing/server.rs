@@ -11,7 +11,7 @@ use sumac_core::proto::common::ChannelType;
 use tokio::runtime::{self, Runtime};
 use tokio::task::LocalSet;
 
-use crate::auth::KeyStock;
+use crate::auth::{Grant, KeyStock};
 use crate::config::Config;
 use crate::connection::Linked;
 use crate::devices::Devices;
@@ -83,7 +83,7 @@ impl Server {
         let stream = Stream::from(tokio::net::UnixStream::from_std(ours)?);
         self.local.spawn_local(async move {
             let peer = Peer::Unix { uid: 0, pid: None };
-            viewer::run(&engine, stream, &peer, Linked { opened, received: Vec::new() }).await;
+            viewer::run(&engine, stream, &peer, Linked { opened, received: Vec::new(), grant: Grant::to_everybody() }).await;
             closed.set(false);
         });
         Ok(Client { socket: theirs, open })
