@@ -83,7 +83,8 @@ impl Server {
         let stream = Stream::from(tokio::net::UnixStream::from_std(ours)?);
         self.local.spawn_local(async move {
             let peer = Peer::Unix { uid: 0, pid: None };
-            viewer::run(&engine, stream, &peer, Linked { opened, received: Vec::new(), grant: Grant::to_everybody() }).await;
+            viewer::run(&engine, stream, &peer, Linked { opened, received: Vec::new(), grant: Grant::to_everybody() })
+                .await;
             closed.set(false);
         });
         Ok(Client { socket: theirs, open })
