@@ -1,6 +1,6 @@
 //! [`Engine`]: what all connections share, on one thread.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -11,6 +11,7 @@ use sumac_core::time::Millis;
 use tokio::time::Instant;
 
 use super::displays::Displays;
+use super::observer::{Observed, Observer, OpenChannel};
 use super::source_thread::SourceThread;
 use crate::agent::{Board, Filter, Relay};
 use crate::auth::{AuthRate, Grant, KeyStock, Tickets};
@@ -19,7 +20,7 @@ use crate::connection::millis;
 use crate::devices::DeviceHub;
 use crate::sound::{PlaybackHub, RecordHub};
 use crate::source::{Host, InputEvent, Monitor, Peripherals, ToSource};
-use crate::transport::Peer;
+use crate::transport::{Peer, Stream};
 use crate::viewer::{ChannelName, Encoders, Session};
 
 /// Sessions at once; each is a viewer with about four connections.
@@ -38,6 +39,9 @@ pub(crate) struct Engine {
     source: SourceThread,
     sessions: RefCell<HashMap<u32, Rc<Session>>>,
     watching: Rc<Cell<usize>>,
+    observer: OnceCell<Observer>,
+    /// How many channels were opened.
+    opened: Cell<u64>,
     pub(crate) keys: KeyStock,
     pub(crate) tickets: RefCell<Tickets>,
     pub(crate) rate: RefCell<AuthRate>,
@@ -102,6 +106,8 @@ impl Engine {
             source,
             sessions: RefCell::default(),
             watching: Rc::default(),
+            observer: OnceCell::new(),
+            opened: Cell::new(0),
             keys,
             tickets: RefCell::new(tickets),
             rate,
@@ -227,6 +233,18 @@ impl Engine {
     /// The session's main channel closed.
     pub(crate) fn forget(&self, id: u32) {
         self.sessions.borrow_mut().remove(&id);
+    }
+
+    /// Channels are told to this observer from now on.
+    pub(super) fn observe(&self, observer: Observer) {
+        // There is one, and it is set before there are channels.
+        let _ = self.observer.set(observer);
+    }
+
+    /// A channel was linked; it is open until the answer is dropped.
+    pub(crate) fn observed(&self, session: u32, channel: ChannelName, stream: &Stream) -> Observed<'_> {
+        self.opened.set(self.opened.get() + 1);
+        Observed::new(self.observer.get(), OpenChannel::new(self.opened.get(), session, channel, stream))
     }
 
     /// Hands input to the source.

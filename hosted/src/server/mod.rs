@@ -3,11 +3,14 @@
 mod checks;
 mod control;
 mod displays;
+mod embedded;
 mod engine;
 mod newcomer;
+mod observer;
 mod pages;
 mod running;
 mod source_thread;
+mod sys;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod testing;
 mod welcome;
@@ -20,7 +23,9 @@ use tokio::runtime;
 use tokio::task::LocalSet;
 
 pub(crate) use displays::{Display, Displays};
+pub use embedded::Embedded;
 pub(crate) use engine::{Engine, Found, Watching};
+pub use observer::{ChannelNews, Observer, OpenChannel};
 use running::Running;
 
 use crate::config::{Config, QemuAddress, QemuDisplay, SourceChoice};

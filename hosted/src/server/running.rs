@@ -231,7 +231,7 @@ fn make_source(config: &Config) -> anyhow::Result<Box<dyn Source>> {
     })
 }
 
-async fn sleep_until(deadline: Option<tokio::time::Instant>) {
+pub(super) async fn sleep_until(deadline: Option<tokio::time::Instant>) {
     match deadline {
         Some(at) => tokio::time::sleep_until(at).await,
         None => std::future::pending().await,

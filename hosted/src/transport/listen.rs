@@ -141,7 +141,7 @@ impl Listeners {
     }
 }
 
-fn from_tcp((stream, address): (TcpStream, SocketAddr)) -> io::Result<(Stream, Peer)> {
+pub(crate) fn from_tcp((stream, address): (TcpStream, SocketAddr)) -> io::Result<(Stream, Peer)> {
     if let Err(error) = tcp::tune(&stream) {
         // A client that is gone already; the connection will say so itself.
         tracing::debug!(%address, %error, "cannot set socket options");
@@ -149,7 +149,7 @@ fn from_tcp((stream, address): (TcpStream, SocketAddr)) -> io::Result<(Stream, P
     Ok((stream.into(), Peer::Tcp(address)))
 }
 
-fn from_unix(stream: UnixStream) -> io::Result<(Stream, Peer)> {
+pub(crate) fn from_unix(stream: UnixStream) -> io::Result<(Stream, Peer)> {
     let user = stream.peer_cred()?;
     Ok((stream.into(), Peer::Unix { uid: user.uid(), pid: user.pid() }))
 }

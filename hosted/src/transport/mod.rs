@@ -3,6 +3,7 @@
 pub(crate) use gate::{Gate, NotEntered};
 pub use limits::{HANDSHAKE_TIME, Lobby, PlaceId};
 pub use listen::{Entrance, ListenError, Listeners};
+pub(crate) use listen::{from_tcp, from_unix};
 pub use peer::{Peer, PeerKey};
 pub use stream::Stream;
 pub(crate) use tcp_info::TcpInfo;

@@ -182,6 +182,7 @@ pub(crate) async fn run(engine: &Rc<Engine>, stream: Stream, peer: &Peer, linked
         return;
     };
     tracing::info!(%peer, session = session.id, ?kind, id, "channel open");
+    let _observed = engine.observed(session.id, (kind, id), &stream);
     report.secure.set(stream.is_secure());
     let context = Context { engine, session: &session, bell: &bell, stream: &stream, report };
     let close = match kind {
