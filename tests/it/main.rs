@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod alloc;
 #[cfg(test)]
+mod cves;
+#[cfg(test)]
 mod firmware;
 #[cfg(test)]
 mod images;

@@ -62,6 +62,7 @@ impl Seeds {
         self.sasl()?;
         self.shapes()?;
         self.monitors()?;
+        self.commands()?;
         self.images()?;
         self.doors()?;
         self.guests()?;
@@ -309,6 +310,54 @@ impl Seeds {
         self.put("monitors_config", "one", &[&device, &[1, 0, 0, 0], &head(0, 800)])?;
         self.put("monitors_config", "two", &[&device, &[2, 0, 4, 0], &head(0, 800), &head(1, 0)])?;
         self.put("monitors_config", "none", &[&device, &[0, 0, 1, 0]])
+    }
+
+    /// Commands of a QXL guest, as the device's C header lays them out.
+    fn commands(&self) -> io::Result<()> {
+        let words = |words: &[u32]| words.iter().flat_map(|word| word.to_le_bytes()).collect::<Vec<_>>();
+        let long = |n: u64| n.to_le_bytes();
+        // At 16 the rows of an image, at 48 a chunk of 16 bytes, at 84 the image, at 122 a cursor's shape.
+        let rows = [0x5a; 32];
+        let chunk = [words(&[16]), long(0).into(), long(0).into(), vec![1; 16]].concat();
+        let image =
+            [&long(77)[..], &[0, 1], &words(&[4, 2]), &[8, 5], &words(&[4, 2, 16]), &long(0), &long(16)].concat();
+        let shape =
+            [&long(6)[..], &[0, 0, 2, 0, 2, 0, 0, 0, 0, 0], &words(&[16, 16]), &long(0), &long(0), &[1; 16]].concat();
+        let before = [&[0xee; 16][..], &rows, &chunk, &image, &shape].concat();
+        let head = |kind: u8| {
+            let (own, bbox) = (words(&[0, 0, 2, 4]), words(&[0, 0, 2, 4]));
+            let clip = [&words(&[0])[..], &long(0)].concat();
+            let start = [&long(9)[..], &words(&[0]), &[1, kind, 0], &own, &bbox, &clip].concat();
+            [start, words(&[1234, u32::MAX, u32::MAX, u32::MAX]), vec![0; 48]].concat()
+        };
+        let (solid, no_mask) = ([&words(&[1, 0x00ff_00ff])[..], &[0; 12]].concat(), [0; 17]);
+        let source = [&long(84)[..], &words(&[0, 0, 2, 4])].concat();
+        let drawings = [
+            (1, [&solid[..], &[8, 0], &no_mask].concat()),
+            (2, [&source[..], &solid, &[8, 0, 0], &no_mask].concat()),
+            (3, [&source[..], &[8, 0, 0], &no_mask].concat()),
+            (4, words(&[0, 0])),
+            (6, no_mask.to_vec()),
+            (12, [&source[..], &words(&[1, 2])].concat()),
+            (13, [&[0, 0, 9][..], &source].concat()),
+        ];
+        let at = u16::try_from(before.len()).unwrap_or(0).to_le_bytes();
+        for (kind, union) in drawings {
+            self.put("qxl", &format!("draw-{kind}"), &[&[1, 0], &at, &[255], &before, &head(kind), &union])?;
+        }
+        let surface = [&long(0)[..], &words(&[5]), &[0], &words(&[0, 32, 2, 2, 8]), &long(16)].concat();
+        let update = [&long(0)[..], &words(&[0, 0, 8, 8, 77, 3])].concat();
+        let cursor = [&long(0)[..], &[0, 0, 0, 0, 0, 1], &long(122)].concat();
+        for (kind, name, structure) in [
+            (2, "update", update),
+            (3, "cursor", cursor),
+            (4, "message", [&long(0)[..], b"hello\0"].concat()),
+            (5, "surface", surface),
+        ] {
+            self.put("qxl", name, &[&[kind, 0], &at, &[255], &before, &structure])?;
+            self.put("qxl", &format!("{name}-changed"), &[&[kind, 0], &at, &[1], &before, &structure])?;
+        }
+        Ok(())
     }
 
     /// What the reference encoded, and pictures of each kind to be encoded.

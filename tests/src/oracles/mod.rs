@@ -16,6 +16,7 @@ mod link;
 mod monitors;
 mod operator;
 mod qemu;
+mod qxl;
 mod session;
 mod subjects;
 mod viewers;
@@ -50,6 +51,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "qemu_monitor", check: qemu::monitor },
     Target { name: "qemu_sound", check: qemu::sound },
     Target { name: "quic", check: image::quic },
+    Target { name: "qxl", check: qxl::check },
     Target { name: "relay", check: guest::relay },
     Target { name: "sasl", check: link::sasl },
     Target { name: "session_cursor", check: subjects::cursor },
