@@ -23,7 +23,7 @@ Does what standard input says, one command a line:
     mouse-mode server|client
     motion DX DY                    server mouse mode
     position X Y                    client mouse mode
-    button press|down|up N          1 left, 2 middle, 3 right, 4 up, 5 down
+    button press|down|up N          1 left, 2 middle, 3 right, 4 up, 5 down, 6 side, 7 extra
     monitor WIDTH HEIGHT            through the agent
     monitors X,Y,WIDTH,HEIGHT,MM,MM...  the same for several, with places and millimetres
     copy TEXT                       offers it as the clipboard's content
@@ -63,7 +63,7 @@ PROPERTIES = {
 MOUSE_MODES = {"server": 1, "client": 2}
 CLIPBOARD_TEXT = 1
 CLIPBOARD_FILES = 6
-BUTTON_MASKS = {1: 1, 2: 2, 3: 4, 4: 8, 5: 16}
+BUTTON_MASKS = {1: 1, 2: 2, 3: 4, 4: 8, 5: 16, 6: 32, 7: 64}
 
 
 LIBRARY = ctypes.CDLL("libspice-client-glib-2.0.so.8")

@@ -54,6 +54,13 @@ pub(super) struct Monitor(BufReader<UnixStream>);
 impl Monitor {
     /// The one in this folder, as soon as QEMU has made it; the guest runs when it answers.
     pub(super) fn connect(dir: &Path) -> Self {
+        let mut monitor = Self::open(dir);
+        until("the guest's hello", || monitor.memory_len().is_some_and(|len| len < 0xfff0));
+        monitor
+    }
+
+    /// The same, whatever the guest is.
+    pub(super) fn open(dir: &Path) -> Self {
         let mut stream = None;
         until("QEMU's monitor", || {
             stream = UnixStream::connect(dir.join("qmp.sock")).ok();
@@ -64,7 +71,6 @@ impl Monitor {
         let mut monitor = Self(BufReader::new(stream));
         assert!(monitor.line().contains("\"QMP\""));
         monitor.does("qmp_capabilities", "{}");
-        until("the guest's hello", || monitor.memory_len().is_some_and(|len| len < 0xfff0));
         monitor
     }
 

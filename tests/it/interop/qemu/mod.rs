@@ -7,6 +7,7 @@ mod clipboard;
 mod clipboard_kinds;
 mod guest;
 mod heads;
+mod linux;
 mod restart;
 mod usb;
 mod webdav;
