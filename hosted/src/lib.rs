@@ -21,7 +21,7 @@ pub mod stats;
 pub mod transport;
 pub mod vv;
 
-pub use server::{ChannelNews, Embedded, Observer, OpenChannel, serve, serve_qemu};
+pub use server::{ChannelNews, Embedded, Observer, OpenChannel, serve, serve_qemu, with_signals_blocked};
 
 mod connection;
 mod metrics;

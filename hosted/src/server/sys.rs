@@ -6,7 +6,7 @@ use std::ptr;
 
 /// Does something with all signals blocked for the calling thread, and for threads that it starts
 /// meanwhile for good.
-pub(super) fn with_signals_blocked<T>(run: impl FnOnce() -> T) -> T {
+pub fn with_signals_blocked<T>(run: impl FnOnce() -> T) -> T {
     let mut all = MaybeUninit::<libc::sigset_t>::uninit();
     let mut before = MaybeUninit::<libc::sigset_t>::uninit();
     // SAFETY: `all` is memory for a signal set.
