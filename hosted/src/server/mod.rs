@@ -26,8 +26,8 @@ pub(crate) use displays::{Display, Displays};
 pub use embedded::Embedded;
 pub(crate) use engine::{Engine, Found, Watching};
 pub use observer::{ChannelNews, Observer, OpenChannel};
-pub use sys::with_signals_blocked;
 use running::Running;
+pub use sys::with_signals_blocked;
 
 use crate::config::{Config, QemuAddress, QemuDisplay, SourceChoice};
 use crate::qemu::{Prepared, QemuCommand};
