@@ -15,6 +15,10 @@ pub use ticket::{TicketCheck, TicketOutcome};
 pub(crate) use tickets::names;
 pub use tickets::{MOST_NAME_BYTES, MOST_TICKETS, TicketError, TicketView, TicketWish, Tickets};
 
+/// A client's ticket for a public key.
+#[cfg(feature = "fuzzing")]
+pub use sys::encrypt_for_tests as ticket_for;
+
 mod grant;
 mod keys;
 mod password;

@@ -104,9 +104,9 @@ fn clear_errors() {
     unsafe { aws::ERR_clear_error() }
 }
 
-/// What a client does with the public key; only the tests need it.
-#[cfg(test)]
-pub(super) fn encrypt_for_tests(public_key: &[u8], plain: &[u8]) -> Option<[u8; TICKET_BYTES]> {
+/// What a client does with the public key; only tests need it.
+#[cfg(any(test, feature = "fuzzing"))]
+pub fn encrypt_for_tests(public_key: &[u8], plain: &[u8]) -> Option<[u8; TICKET_BYTES]> {
     let mut input = public_key.as_ptr();
     let len = std::ffi::c_long::try_from(public_key.len()).ok()?;
     // SAFETY: `input` points to `len` readable bytes; a null first argument asks for a new object.

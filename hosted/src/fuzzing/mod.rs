@@ -10,4 +10,5 @@ pub mod door;
 pub mod files;
 pub mod server;
 
+pub use crate::auth::ticket_for as ticket;
 pub use crate::source::qemu::fuzzing as qemu;

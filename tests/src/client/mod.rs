@@ -1,0 +1,7 @@
+//! A client for programs that try servers out: core's client role over any transport, blocking.
+
+mod channel;
+mod wire;
+
+pub use channel::Channel;
+pub use wire::{Place, Way, Wire, trusting};
