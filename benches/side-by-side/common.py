@@ -13,7 +13,6 @@ ROOT = HERE.parent.parent
 PYTHON = "/usr/bin/python3"  # the one that Debian's GObject introspection is installed for
 WIDTH, HEIGHT = 1280, 720
 GSTREAMER = {"mjpeg": "spice:mjpeg", "h264": "gstreamer:h264", "vp8": "gstreamer:vp8"}
-TICK = os.sysconf("SC_CLK_TCK")
 # A client's start, and libspice-server's first second, are not what is measured.
 WARM_UP = 3
 
@@ -112,10 +111,9 @@ class Server:
         ahead for the links to come, which goes on long after the client's own."""
         total = 0
         for task in pathlib.Path(f"/proc/{self.process.pid}/task").iterdir():
-            name, fields = task.joinpath("stat").read_text().rsplit(")", 1)
-            if not name.endswith(("source", "-keys")):
-                total += sum(int(n) for n in fields.split()[11:13])
-        return total / TICK
+            if not task.joinpath("comm").read_text().strip().endswith(("source", "-keys")):
+                total += int(task.joinpath("schedstat").read_text().split()[0])
+        return total / 1e9
 
     def stop(self):
         self.process.kill()

@@ -102,6 +102,13 @@ fn compare_tiles(rect: Rect, rows: Range<u32>, before: Rows<'_>, after: Rows<'_>
 
 /// Notes the smallest rectangle that holds the changes of each tile.
 fn compare_band(rect: Rect, rows: Range<u32>, before: Rows<'_>, after: Rows<'_>, tiles: &mut [Option<Rect>]) {
+    if changed_all_over(rect, &rows, before, after) {
+        for (tile, x) in tiles.iter_mut().zip((rect.x..).step_by(TILE_COLUMNS as usize)) {
+            let width = TILE_COLUMNS.min(rect.right() - x);
+            *tile = Some(Rect { x, y: rows.start, width, height: rows.end - rows.start });
+        }
+        return;
+    }
     for y in rows {
         let (old, new) = (before.row(y, rect), after.row(y, rect));
         if old == new {
@@ -116,6 +123,17 @@ fn compare_band(rect: Rect, rows: Range<u32>, before: Rows<'_>, after: Rows<'_>,
             }
         }
     }
+}
+
+/// Whether a change fills the band: it reaches into each corner, and into each tile at the top and at the bottom.
+/// What lies between is then sent in any case and need not be read.
+fn changed_all_over(rect: Rect, rows: &Range<u32>, before: Rows<'_>, after: Rows<'_>) -> bool {
+    [rows.start, rows.end - 1].into_iter().all(|y| {
+        let (old, new) = (before.row(y, rect), after.row(y, rect));
+        let mut pixels = old.as_chunks().0.iter().zip(new.as_chunks().0);
+        let corners = pixels.next().is_some_and(differ) && pixels.next_back().is_none_or(differ);
+        corners && old.chunks(TILE_BYTES).zip(new.chunks(TILE_BYTES)).all(|(old, new)| !same(old, new))
+    })
 }
 
 /// The first and last column whose colours differ.

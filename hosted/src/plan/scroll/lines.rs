@@ -4,18 +4,18 @@ use super::super::rows::{COLOUR, Rows, colours};
 use super::{Axis, STRIP};
 use crate::source::Rect;
 
-/// A number for each line of a strip across the axis that is the same for the same colours.
-pub(super) fn keys(axis: Axis, strip: Rect, rows: Rows<'_>) -> Vec<u64> {
+/// A number for every `step`-th line of a strip across the axis that is the same for the same colours.
+pub(super) fn keys(axis: Axis, strip: Rect, rows: Rows<'_>, step: usize) -> Vec<u64> {
     // Sums of products: several pixels at a time, and equal keys are but a hint here.
     let lines = (strip.y..strip.bottom()).map(|y| rows.row(y, strip));
     match axis {
-        Axis::Vertical => lines.map(line_key).collect(),
+        Axis::Vertical => lines.step_by(step).map(line_key).collect(),
         Axis::Horizontal => {
             let mut keys = vec![0; strip.width as usize];
             for (row, factor) in lines.zip(FACTORS) {
                 keys.iter_mut().zip(colours(row)).for_each(|(key, c)| *key += u64::from(c) * factor);
             }
-            keys
+            keys.into_iter().step_by(step).collect()
         }
     }
 }
