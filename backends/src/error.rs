@@ -107,6 +107,9 @@ pub enum BackendError {
     /// The device went away.
     #[error("device {0} is gone")]
     Lost(PathBuf),
+    /// The process that encodes failed, or it ended too often.
+    #[error("the encoder's process: {0}")]
+    Process(String),
 }
 
 /// Why a backend or device can encode nothing here, in one line an operator can act on.

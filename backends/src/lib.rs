@@ -26,6 +26,7 @@ pub mod frame;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
+pub mod isolated;
 pub mod overhead;
 pub mod probe;
 mod rate;

@@ -9,6 +9,7 @@ pub mod devices;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
+pub mod helper;
 pub mod ledger;
 pub mod plan;
 pub mod png;

@@ -39,6 +39,7 @@ fn main() -> ExitCode {
         Action::Cert { dir, names } => cert(&dir, &names),
         Action::Ask(question) => ask(question),
         Action::Probe { json } => probe(json),
+        Action::EncoderHelper { role } => sumac::helper::run(&role),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -16,7 +16,8 @@ mod yuv420;
 
 pub use jpeg::Jpeg;
 
-const NAME: &str = "software";
+/// The name of this backend.
+pub const NAME: &str = "software";
 
 /// MJPEG and H.264 on the processor; VP8 and VP9 where libvpx is installed.
 ///

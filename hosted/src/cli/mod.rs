@@ -15,7 +15,7 @@ use control::ControlCommand;
 use listen::ListenArgs;
 use output::OutputArgs;
 use picture::PictureArgs;
-use process::ProcessArgs;
+use process::{ENCODER_HELPER, ProcessArgs};
 use source::SourceArgs;
 use tls::TlsArgs;
 
@@ -63,6 +63,12 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// A process that the server starts for encoders.
+    #[command(name = ENCODER_HELPER, hide = true)]
+    EncoderHelper {
+        /// What it is there for.
+        role: String,
+    },
 }
 
 /// What the command line asks for.
@@ -91,6 +97,11 @@ pub(crate) enum Action {
     Probe {
         /// For programs.
         json: bool,
+    },
+    /// To be the process of an encoder, or the one that starts those.
+    EncoderHelper {
+        /// Which.
+        role: String,
     },
 }
 
@@ -139,6 +150,7 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Action, 
     let cli = Cli::try_parse_from(args)?;
     let action = match cli.command {
         Some(Command::Probe { json }) => return Ok(Action::Probe { json }),
+        Some(Command::EncoderHelper { role }) => return Ok(Action::EncoderHelper { role }),
         Some(Command::Control(command)) => return Ok(Action::Ask(command.into_ask())),
         Some(Command::Cert { dir, names }) => return Ok(Action::Cert { dir, names }),
         Some(Command::Qemu(qemu)) => qemu.into_action(),
@@ -227,7 +239,9 @@ mod tests {
     #[test]
     fn a_bare_command_serves_with_the_defaults() {
         for line in ["sumac", "sumac serve"] {
-            let expected = Config { sandbox: true, ..Config::default() };
+            let arguments = vec![ENCODER_HELPER.into()];
+            let helper = Some(sumac::config::Helper { arguments, hardware: false });
+            let expected = Config { sandbox: true, helper, ..Config::default() };
             assert_eq!(format!("{:?}", config(line)), format!("{expected:?}"));
         }
         for line in ["sumac --port 7", "sumac serve --port 7"] {

@@ -3,6 +3,7 @@
 //! It can be filled in by hand (an embedding program), from QEMU's option string
 //! ([`apply_spice_options`]) or from the command line of the binary.
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -106,6 +107,18 @@ pub struct Config {
     /// file system, TCP connections to others, new processes, most system calls. For a process that does
     /// nothing else; the binary's own default is yes. Default: no.
     pub sandbox: bool,
+    /// How processes are started in which encoders work, so that what goes wrong in a codec's library ends
+    /// one of those. Default: none, encoders work in this process.
+    pub helper: Option<Helper>,
+}
+
+/// This program, started once more for encoders.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Helper {
+    /// Its arguments; one more follows them, with which the program is to call [`crate::helper::run`].
+    pub arguments: Vec<OsString>,
+    /// Whether devices are used by such processes, too, and not only the libraries that encode in software.
+    pub hardware: bool,
 }
 
 /// What is to be heard for a check.
@@ -194,6 +207,7 @@ impl Default for Config {
             metrics: None,
             stats: false,
             sandbox: false,
+            helper: None,
         }
     }
 }

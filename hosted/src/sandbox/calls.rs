@@ -175,8 +175,71 @@ const ALLOWED_HERE: &[c_long] = &[];
 /// Options of prctl: names of threads and of an allocator's memory, and PR_GET_AUXV, which libc does not name.
 const HARMLESS: [u64; 4] = [libc::PR_SET_NAME as u64, libc::PR_GET_NAME as u64, libc::PR_SET_VMA as u64, 0x4155_5856];
 
+/// What is left to an encoder that needs no device: what it has open, memory and threads.
+const ENCODER: &[c_long] = &[
+    libc::SYS_read,
+    libc::SYS_write,
+    libc::SYS_writev,
+    libc::SYS_pread64,
+    libc::SYS_pwrite64,
+    libc::SYS_close,
+    libc::SYS_fcntl,
+    libc::SYS_fstat,
+    libc::SYS_recvmsg,
+    libc::SYS_recvfrom,
+    libc::SYS_sendto,
+    libc::SYS_ppoll,
+    libc::SYS_nanosleep,
+    libc::SYS_clock_nanosleep,
+    libc::SYS_restart_syscall,
+    libc::SYS_brk,
+    libc::SYS_munmap,
+    libc::SYS_mremap,
+    libc::SYS_madvise,
+    libc::SYS_membarrier,
+    libc::SYS_futex,
+    libc::SYS_set_robust_list,
+    libc::SYS_rseq,
+    libc::SYS_gettid,
+    libc::SYS_getpid,
+    libc::SYS_exit,
+    libc::SYS_exit_group,
+    libc::SYS_sched_yield,
+    libc::SYS_sched_getaffinity,
+    libc::SYS_getcpu,
+    libc::SYS_rt_sigaction,
+    libc::SYS_rt_sigprocmask,
+    libc::SYS_rt_sigreturn,
+    libc::SYS_sigaltstack,
+    libc::SYS_clock_gettime,
+    libc::SYS_gettimeofday,
+    libc::SYS_getrandom,
+    libc::SYS_sysinfo,
+    libc::SYS_clone3,
+];
+
+/// As [`ALLOWED_HERE`].
+#[cfg(target_arch = "x86_64")]
+const ENCODER_HERE: &[c_long] = &[libc::SYS_poll, libc::SYS_time];
+#[cfg(not(target_arch = "x86_64"))]
+const ENCODER_HERE: &[c_long] = &[];
+
+/// `DMA_BUF_IOCTL_SYNC`, which reading a dmabuf needs.
+const DMA_BUF_SYNC: u64 = 0x4008_6200;
+
 /// Filters the calls of all threads of this process from now on.
 pub(super) fn restrict(needs: Needs) -> Result<(), Error> {
+    apply(server(needs)?)
+}
+
+/// The same for the process of an encoder.
+pub(super) fn restrict_encoder() -> Result<(), Error> {
+    apply(encoder()?)
+}
+
+type Rules = BTreeMap<c_long, Vec<SeccompRule>>;
+
+fn apply(rules: Rules) -> Result<(), Error> {
     // The first one installed; of two refusals the newer counts, and the newer filter allows clone3.
     apply_filter_all_threads(&program(
         BTreeMap::from([(libc::SYS_clone3, Vec::new())]),
@@ -184,42 +247,71 @@ pub(super) fn restrict(needs: Needs) -> Result<(), Error> {
         SeccompAction::Errno(libc::ENOSYS.cast_unsigned()),
     )?)?;
     let refused = SeccompAction::Errno(libc::EPERM.cast_unsigned());
-    apply_filter_all_threads(&program(rules(needs)?, refused, SeccompAction::Allow)?)
+    apply_filter_all_threads(&program(rules, refused, SeccompAction::Allow)?)
 }
 
-fn program(
-    rules: BTreeMap<c_long, Vec<SeccompRule>>,
-    otherwise: SeccompAction,
-    found: SeccompAction,
-) -> Result<BpfProgram, Error> {
+fn program(rules: Rules, otherwise: SeccompAction, found: SeccompAction) -> Result<BpfProgram, Error> {
     let arch = std::env::consts::ARCH.try_into()?;
     Ok(SeccompFilter::new(rules, otherwise, found, arch)?.try_into()?)
 }
 
-fn rules(needs: Needs) -> Result<BTreeMap<c_long, Vec<SeccompRule>>, Error> {
-    let argument = |number, is, value: u64| Condition::new(number, Width::Dword, is, value);
-    let only = |number, value| Ok::<_, Error>(SeccompRule::new(vec![argument(number, Is::Eq, value)?])?);
-    let of = u64::from;
-    let mut rules: BTreeMap<_, _> = ALLOWED.iter().chain(ALLOWED_HERE).map(|&call| (call, Vec::new())).collect();
-
-    // Threads, no processes.
-    let thread = of(libc::CLONE_THREAD.cast_unsigned());
-    rules.insert(libc::SYS_clone, vec![SeccompRule::new(vec![argument(0, Is::MaskedEq(thread), thread)?])?]);
-    // abort() and panics signal the thread that they are in.
-    rules.insert(libc::SYS_tgkill, vec![only(0, of(getpid().as_raw_pid().cast_unsigned()))?]);
+fn server(needs: Needs) -> Result<Rules, Error> {
+    let mut rules = threads(ALLOWED.iter().chain(ALLOWED_HERE))?;
     if let Some(qemu) = needs.qemu {
-        rules.insert(libc::SYS_kill, vec![only(0, of(qemu))?]);
+        rules.insert(libc::SYS_kill, vec![all([argument(0, Is::Eq, qemu.into())])?]);
     }
     if needs.bus {
-        rules.insert(libc::SYS_socket, vec![only(0, of(libc::AF_UNIX.cast_unsigned()))?]);
+        let unix = argument(0, Is::Eq, bits(libc::AF_UNIX));
+        rules.insert(libc::SYS_socket, vec![all([unix])?]);
         rules.insert(libc::SYS_connect, Vec::new());
     }
     // Everything of devices and sockets, but no typing into a terminal.
     let typing = [libc::TIOCSTI, libc::TIOCLINUX].map(|request| argument(1, Is::Ne, request));
-    rules.insert(libc::SYS_ioctl, vec![SeccompRule::new(typing.into_iter().collect::<Result<_, _>>()?)?]);
-    rules.insert(libc::SYS_prctl, HARMLESS.into_iter().map(|option| only(0, option)).collect::<Result<_, _>>()?);
+    rules.insert(libc::SYS_ioctl, vec![all(typing)?]);
     // Limits are read, not changed.
-    let unchanged = Condition::new(2, Width::Qword, Is::Eq, 0)?;
-    rules.insert(libc::SYS_prlimit64, vec![SeccompRule::new(vec![unchanged])?]);
+    let unchanged = Condition::new(2, Width::Qword, Is::Eq, 0);
+    rules.insert(libc::SYS_prlimit64, vec![all([unchanged])?]);
     Ok(rules)
+}
+
+fn encoder() -> Result<Rules, Error> {
+    let mut rules = threads(ENCODER.iter().chain(ENCODER_HERE))?;
+    // Memory holds data; libraries are loaded already.
+    let data = || argument(2, Is::MaskedEq(bits(libc::PROT_EXEC)), 0);
+    rules.insert(libc::SYS_mmap, vec![all([data()])?]);
+    rules.insert(libc::SYS_mprotect, vec![all([data()])?]);
+    // libc's fstat.
+    let open_file = bits(libc::AT_EMPTY_PATH);
+    rules.insert(libc::SYS_newfstatat, vec![all([argument(3, Is::MaskedEq(open_file), open_file)])?]);
+    rules.insert(libc::SYS_ioctl, vec![all([argument(1, Is::Eq, DMA_BUF_SYNC)])?]);
+    Ok(rules)
+}
+
+/// These calls, and those that start threads and not processes.
+fn threads<'a>(calls: impl Iterator<Item = &'a c_long>) -> Result<Rules, Error> {
+    let mut rules: Rules = calls.map(|&call| (call, Vec::new())).collect();
+    let thread = bits(libc::CLONE_THREAD);
+    rules.insert(libc::SYS_clone, vec![all([argument(0, Is::MaskedEq(thread), thread)])?]);
+    // abort() and panics signal the thread that they are in.
+    let this = argument(0, Is::Eq, bits(getpid().as_raw_pid()));
+    rules.insert(libc::SYS_tgkill, vec![all([this])?]);
+    let named = HARMLESS.into_iter().map(|option| all([argument(0, Is::Eq, option)]));
+    rules.insert(libc::SYS_prctl, named.collect::<Result<_, _>>()?);
+    Ok(rules)
+}
+
+type Checked = Result<Condition, seccompiler::BackendError>;
+
+/// Holds when all of these do.
+fn all<const N: usize>(conditions: [Checked; N]) -> Result<SeccompRule, Error> {
+    let conditions = conditions.into_iter().collect::<Result<Vec<_>, _>>()?;
+    Ok(SeccompRule::new(conditions)?)
+}
+
+fn argument(number: u8, is: Is, value: u64) -> Checked {
+    Condition::new(number, Width::Dword, is, value)
+}
+
+fn bits(number: i32) -> u64 {
+    number.cast_unsigned().into()
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use landlock::{
     ABI, Access, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, LandlockStatus, RestrictSelfAttr, Ruleset,
-    RulesetAttr, RulesetCreatedAttr, RulesetError, Scope, make_bitflags, path_beneath_rules,
+    RulesetAttr, RulesetCreated, RulesetCreatedAttr, RulesetError, Scope, make_bitflags, path_beneath_rules,
 };
 
 use super::Needs;
@@ -65,19 +65,41 @@ pub(super) fn restrict(config: &Config, needs: Needs) -> Result<Held, RulesetErr
     if needs.qemu.is_some() {
         scope.remove(Scope::Signal);
     }
-    let ruleset = Ruleset::default()
-        .set_compatibility(CompatLevel::BestEffort)
-        .handle_access(files)?
-        .handle_access(AccessNet::from_all(NEWEST))?
-        .scope(scope)?
-        .create()?
-        .all_threads(true)?
+    let ruleset = everything(files, scope)?
         .add_rules(path_beneath_rules(readable(config), READ))?
         .add_rules(path_beneath_rules(devices(), DEVICE))?
         .add_rules(path_beneath_rules(config.write_ref.iter().map(|file| folder(file)), WRITE))?
         .add_rules(path_beneath_rules(removable(config), REMOVE))?;
+    hold(ruleset)
+}
+
+/// The same for the process that starts encoders: what these load, and this program.
+pub(super) fn restrict_spawner() -> Result<Held, RulesetError> {
+    let program = std::iter::once("/proc/self/exe".into());
+    let ruleset = everything(AccessFs::from_all(NEWEST), Scope::from_all(NEWEST))?
+        .add_rules(path_beneath_rules(for_drivers().into_iter().chain(program), READ | AccessFs::Execute))?
+        .add_rules(path_beneath_rules(devices(), DEVICE))?;
+    hold(ruleset)
+}
+
+/// The same, and nothing is left.
+pub(super) fn restrict_entirely() -> Result<Held, RulesetError> {
+    hold(everything(AccessFs::from_all(NEWEST), Scope::from_all(NEWEST))?)
+}
+
+/// Takes all of this away, until rules give some back.
+fn everything(files: BitFlags<AccessFs>, scope: BitFlags<Scope>) -> Result<RulesetCreated, RulesetError> {
+    Ruleset::default()
+        .set_compatibility(CompatLevel::BestEffort)
+        .handle_access(files)?
+        .handle_access(AccessNet::from_all(NEWEST))?
+        .scope(scope)?
+        .create()
+}
+
+fn hold(ruleset: RulesetCreated) -> Result<Held, RulesetError> {
     let before = threads();
-    let status = ruleset.restrict_self()?;
+    let status = ruleset.all_threads(true)?.restrict_self()?;
     let others = if status.all_threads { 0 } else { before.saturating_sub(1) };
     Ok(Held { landlock: status.landlock, others })
 }
@@ -89,12 +111,18 @@ pub(super) fn has_landlock() -> bool {
     status.is_ok_and(|status| matches!(status.landlock, LandlockStatus::Available { .. }))
 }
 
-fn readable(config: &Config) -> Vec<PathBuf> {
+/// What drivers and libraries of encoders are read from.
+fn for_drivers() -> Vec<PathBuf> {
     let mut paths: Vec<_> = FOR_DRIVERS.iter().map(PathBuf::from).collect();
-    paths.extend(["/proc/self", "/proc/sys/vm/overcommit_memory", "/dev/null", "/dev/urandom"].map(PathBuf::from));
     for list in LIBRARY_VARIABLES.iter().filter_map(std::env::var_os) {
         paths.extend(std::env::split_paths(&list).filter(|path| path.is_absolute()));
     }
+    paths
+}
+
+fn readable(config: &Config) -> Vec<PathBuf> {
+    let mut paths = for_drivers();
+    paths.extend(["/proc/self", "/proc/sys/vm/overcommit_memory", "/dev/urandom"].map(PathBuf::from));
     paths.extend(config.web_root.clone());
     // Whoever replaces a file makes a new one, so it is the folder that counts, and where a link in it leads.
     for file in config.tls.files() {

@@ -7,6 +7,9 @@
 //! | other processes | Landlock, from ABI 6 on; seccomp | none, but to end the QEMU that was started |
 //! | system calls | seccomp | those in `calls.rs`; all others fail, starting programs first of all |
 //!
+//! Encoders in processes of their own (`helper/`) have less: nothing but memory, threads and their socket, where
+//! they need no device.
+//!
 //! It is the binary's: whoever embeds the server has a process of its own to confine. Landlock holds the
 //! calling thread and those it starts (the whole process from ABI 8 on), so it is entered before the
 //! server's threads start; the system calls of all threads are filtered. What a kernel lacks is said in the
@@ -44,6 +47,28 @@ pub(crate) fn enter(config: &Config, qemu: Option<u32>) {
     }
 }
 
+/// Confines the process that starts encoders' processes, and them: libraries, devices, this program.
+pub(crate) fn enter_spawner() {
+    match files::restrict_spawner() {
+        Ok(_) => tracing::debug!("sandbox: the encoders' spawner is confined"),
+        Err(error) => tracing::warn!(%error, "sandbox: files are open to encoders: Landlock failed"),
+    }
+}
+
+/// Confines the process of an encoder, whose libraries are loaded: one without `devices` has nothing but its
+/// memory, its threads and its socket.
+pub(crate) fn enter_encoder(devices: bool) {
+    let needs = Needs { bus: false, qemu: None };
+    let files = if devices { files::restrict(&Config::default(), needs) } else { files::restrict_entirely() };
+    if let Err(error) = files {
+        tracing::warn!(%error, "sandbox: files are open to an encoder: Landlock failed");
+    }
+    let calls = if devices { calls::restrict(needs) } else { calls::restrict_encoder() };
+    if let Err(error) = calls {
+        tracing::warn!(%error, "sandbox: system calls of an encoder are not held: seccomp failed");
+    }
+}
+
 /// Whether a bus is to be found, again and again.
 fn needs_bus(config: &Config) -> bool {
     matches!(&config.source, SourceChoice::Qemu(display) if display.address.is_bus())
@@ -71,6 +96,7 @@ fn tell(held: &files::Held) {
 mod tests {
     use std::fs::File;
     use std::io::ErrorKind::PermissionDenied;
+    use std::io::{Read, Write};
     use std::net::{TcpListener, TcpStream};
     use std::os::unix::net::UnixStream;
     use std::os::unix::process::CommandExt;
@@ -135,5 +161,33 @@ mod tests {
         assert_eq!(Command::new("/bin/true").exec().kind(), PermissionDenied);
         assert_eq!(sys::trace_me().unwrap_err().kind(), PermissionDenied);
         assert_eq!(thread::spawn(|| File::open("/etc/passwd").is_err()).join().unwrap(), has_landlock);
+    }
+
+    #[test]
+    fn an_encoder_has_nothing_but_memory_and_threads() {
+        alone("inside_encoder", std::path::Path::new("/"));
+    }
+
+    #[test]
+    #[ignore = "run by an_encoder_has_nothing_but_memory_and_threads in a process of its own"]
+    fn inside_encoder() {
+        if std::env::var_os(INSIDE).is_none() {
+            return;
+        }
+        let (mut ours, mut theirs) = UnixStream::pair().unwrap();
+        enter_encoder(false);
+        for path in ["/dev/null", "/proc/self/status", "/usr/lib", "/etc/passwd"] {
+            assert_eq!(File::open(path).unwrap_err().kind(), PermissionDenied, "{path}");
+            assert_eq!(std::fs::metadata(path).unwrap_err().kind(), PermissionDenied, "{path}");
+        }
+        assert_eq!(UnixStream::pair().unwrap_err().kind(), PermissionDenied);
+        assert_eq!(Command::new("/bin/true").exec().kind(), PermissionDenied);
+        assert_eq!(sys::trace_me().unwrap_err().kind(), PermissionDenied);
+        let sum = thread::spawn(|| vec![1_u8; 1 << 20].iter().map(|&byte| u32::from(byte)).sum::<u32>());
+        assert_eq!(sum.join().unwrap(), 1 << 20);
+        ours.write_all(b"done").unwrap();
+        let mut said = [0; 4];
+        theirs.read_exact(&mut said).unwrap();
+        assert_eq!(&said, b"done");
     }
 }

@@ -7,6 +7,7 @@ use sumac_backends::registry::{self, EncoderName};
 use sumac_backends::{Backend, Codec, Report};
 
 use crate::config::{Config, VideoCodec, VideoCodecs};
+use crate::helper;
 use crate::ledger::Ledger;
 
 /// Devices that `--rendernode` chooses among.
@@ -35,7 +36,12 @@ impl Encoders {
     /// Asks all backends, which takes about a second per device at most, and says in the log what
     /// will be used and why the rest will not.
     pub(crate) fn find(config: &Config, ledger: Arc<Ledger>) -> Self {
-        let found = Self { ledger, ..Self::among(registry::backends(), config) };
+        let backends = config.helper.as_ref().map(helper::backends).transpose().unwrap_or_else(|error| {
+            tracing::error!(%error, "encoders work in this process: no other can be started");
+            None
+        });
+        let backends = backends.as_deref().unwrap_or(registry::backends());
+        let found = Self { ledger, ..Self::among(backends, config) };
         found.explain(config);
         found
     }

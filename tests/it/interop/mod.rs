@@ -4,6 +4,7 @@
 mod devices;
 mod dmabuf;
 mod gl;
+mod helpers;
 mod input;
 mod picture;
 mod pictures;

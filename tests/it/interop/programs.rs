@@ -1,7 +1,8 @@
 //! Processes that cannot outlive their test: the server, clients, an X display.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -90,6 +91,11 @@ impl Program {
         program
     }
 
+    /// The number of its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// What it wrote to standard error so far.
     pub(crate) fn log(&self) -> String {
         self.err.as_ref().map_or_else(String::new, |path| std::fs::read_to_string(path).unwrap())
@@ -149,7 +155,7 @@ impl Program {
 
     /// A figure of `/proc/PID/status`, in KiB.
     pub(crate) fn memory_kib(&self, name: &str) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
         line.and_then(|text| text.trim().trim_end_matches(" kB").parse().ok()).unwrap()
     }
@@ -235,6 +241,17 @@ impl Sumac {
     pub(crate) fn tls_uri(&self) -> String {
         let port = self.ready.split(' ').find_map(|word| word.strip_prefix("tls_port=")).unwrap();
         format!("spice://127.0.0.1?tls-port={port}")
+    }
+
+    /// A figure of its page for Prometheus, with `--metrics`.
+    pub(crate) fn figure(&self, name: &str) -> u64 {
+        let at = self.ready.split(' ').find_map(|word| word.strip_prefix("metrics=")).unwrap();
+        let mut stream = TcpStream::connect(at).unwrap();
+        stream.write_all(b"GET /metrics HTTP/1.0\r\n\r\n").unwrap();
+        let mut page = String::new();
+        stream.read_to_string(&mut page).unwrap();
+        let line = page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.and_then(|value| value.parse().ok()).unwrap_or_else(|| panic!("no {name} in {page}"))
     }
 
     /// The codecs that it can encode.

@@ -3,13 +3,13 @@
 use super::picture::Picture;
 use super::programs::{Client, Sumac, needs, until};
 
-const WIDTH: usize = 640;
+pub(super) const WIDTH: usize = 640;
 const HEIGHT: usize = 480;
-const MOVING: usize = 30;
+pub(super) const MOVING: usize = 30;
 const STILL: usize = 90;
 
 /// A gradient on which a square of coarse noise moves.
-fn frame(n: usize) -> Vec<u8> {
+pub(super) fn frame(n: usize) -> Vec<u8> {
     let (left, top, side) = (100 + 4 * n, 80 + 3 * n, 200);
     let pixel = |x: usize, y: usize| {
         if (left..left + side).contains(&x) && (top..top + side).contains(&y) {
