@@ -138,6 +138,8 @@ pub(super) fn password_in(plain: &[u8]) -> &[u8] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::auth::TicketKey;
+    use crate::auth::sys::encrypt_for_tests;
 
     fn judge(check: &TicketCheck, plain: &[u8], now: Instant) -> TicketOutcome {
         check.check_plain(plain, now)
