@@ -12,6 +12,7 @@
 //! | [`agent`] | the guest agent's messages out of their pieces |
 //! | [`image`] | image encoders and decoders |
 //! | [`qxl`] | what a QXL guest wrote |
+//! | [`stream_device`] | what a streaming agent in the guest says on its port |
 //! | [`limits`] | every bound, with its reason |
 #![no_std]
 #![forbid(unsafe_code)]
@@ -33,4 +34,5 @@ pub mod limits;
 pub mod link;
 pub mod proto;
 pub mod qxl;
+pub mod stream_device;
 pub mod time;

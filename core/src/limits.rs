@@ -115,6 +115,9 @@ pub const DEVICE_ADDRESS: usize = 256;
 pub const STREAM_DEVICE_CAPS: usize = 1024;
 /// Bytes of one picture from the streaming agent; the reference's limit.
 pub const STREAM_DEVICE_FRAME: usize = 32 << 20;
+/// Pixels in a row, and rows, of a picture from the streaming agent: what a JPEG or H.264 can have
+/// at most, about; a client makes a surface of it.
+pub const STREAM_DEVICE_SIDE: u32 = 16_384;
 /// Pixels in a row, and rows, of a cursor from the streaming agent; the reference's limit.
 pub const STREAM_DEVICE_CURSOR: u16 = 1024;
 /// Heads in a QXL device's monitors config, from guest memory: as many as QXLRom can tell the guest.
