@@ -143,3 +143,11 @@ pub const QXL_VECTOR: usize = 16 << 20;
 pub const QXL_MESSAGE: usize = 100_000;
 /// Pixels in a row, and rows, of a guest's cursor; drivers have 64.
 pub const QXL_CURSOR: u16 = 1024;
+
+/// Bytes of a device's that wait for its client and travel with it to another server, from a client:
+/// what a host keeps for a client that reads slowly.
+pub const MIGRATED_DEVICE: usize = 1 << 20;
+/// Largest body of MIGRATE_DATA, from a client: a device's bytes in both directions.
+pub const MIGRATED: usize = VMC_BODY + 4 * MIGRATED_DEVICE;
+/// The same on the main channel: the agent's bytes in both directions.
+pub const MIGRATED_MAIN: usize = 4 << 20;

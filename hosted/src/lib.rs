@@ -29,5 +29,6 @@ mod metrics;
 mod sandbox;
 mod scene;
 mod server;
+mod streaming_agent;
 mod video;
 mod viewer;

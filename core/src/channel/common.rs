@@ -2,6 +2,7 @@
 
 use super::ack::AckWindow;
 use super::framing::Outgoing;
+use super::migrate::Stay;
 use super::pulse::Pulse;
 use super::{Expired, PeerError, Poll, Refused, Transmit};
 use crate::limits;
@@ -21,7 +22,8 @@ pub struct Negotiated {
 /// The part of a machine that all channels share (server role).
 #[derive(Clone, Debug)]
 pub struct Common {
-    outgoing: Outgoing,
+    pub(super) outgoing: Outgoing,
+    pub(super) stay: Stay,
     ack: AckWindow,
     ack_due: Option<u32>,
     pulse: Pulse,
@@ -45,6 +47,7 @@ impl Common {
     pub(crate) const fn new(negotiated: Negotiated) -> Self {
         Self {
             outgoing: Outgoing::new(negotiated.mini_header),
+            stay: Stay::Here,
             ack: AckWindow::CLOSED,
             ack_due: None,
             pulse: Pulse::off(),
@@ -131,6 +134,10 @@ impl Common {
 
     /// The common part's own messages, then when to look again.
     pub(crate) fn poll(&mut self, now: Millis, out: &mut [u8]) -> Result<Poll, EncodeError> {
+        if self.stay != Stay::Here {
+            // Whoever drives the channel knows how long a client may take to move.
+            return Ok(Poll::Wait(None));
+        }
         if let Some(window) = self.ack_due {
             // Numbered before it is framed so that a retry after NoSpace opens the same window.
             let mut ack = self.ack.clone();
@@ -162,6 +169,9 @@ impl Common {
         out: &mut [u8],
         encode: impl FnOnce(&mut Writer<'_>) -> Result<(), EncodeError>,
     ) -> Result<Transmit, Refused> {
+        if self.stay != Stay::Here {
+            return Err(Refused::Misuse("nothing is said behind MIGRATE"));
+        }
         if !self.ack.may_send() {
             return Err(Refused::Hold);
         }

@@ -21,7 +21,7 @@ use crate::wire::{Data, EncodeError};
 /// The machine; `KEPT` is how many shapes the client is asked to keep, 8 bytes of memory each.
 #[derive(Clone, Debug)]
 pub struct CursorServer<const KEPT: usize = { limits::CURSOR_CACHE }> {
-    common: Common,
+    pub(super) common: Common,
     stage: Stage,
     cache: Cache<KEPT>,
 }
@@ -39,6 +39,11 @@ impl<const KEPT: usize> CursorServer<KEPT> {
         let mut common = Common::new(negotiated);
         common.open_window(limits::ACK_WINDOW);
         Self { common, stage: Stage::Fresh, cache: Cache { kept: heapless::Vec::new() } }
+    }
+
+    /// The client comes from another server: it has had INIT, and is to be told to forget its shapes.
+    pub fn resume(&mut self) {
+        self.stage = Stage::Shown;
     }
 
     /// The part that all channels share.

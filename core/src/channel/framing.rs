@@ -105,6 +105,11 @@ impl Outgoing {
         self.sent
     }
 
+    /// As if so many had been sent.
+    pub(super) fn continue_from(&mut self, sent: u64) {
+        self.sent = sent;
+    }
+
     /// Frames a body of `size` bytes.
     pub(super) fn frame(
         &mut self,

@@ -3,12 +3,15 @@
 //! ```text
 //!  Fresh ──INIT──► Announced ──CHANNELS_LIST──► Listed
 //!    │                 └─ATTACH_CHANNELS─► event ┘   └─ATTACH_CHANNELS: swallowed once, the list is out
-//!    └─(migrating client: no INIT until MIGRATE_END)
+//!
+//!  Arriving ──MIGRATE_END─► event ──INIT──► Announced
+//!    └─MIGRATE_DATA─► event, the host resumes: Listed
 //! ```
 //!
 //! INIT goes out with CHANNELS_LIST right behind it, which saves clients a round trip; the
 //! ATTACH_CHANNELS that a client then sends all the same is not answered a second time.
 
+use super::migrate::MainState;
 use super::{Channel, Common, Heard, Negotiated, PeerError, Poll, Refused, Transmit};
 use crate::limits;
 use crate::proto::caps::MainCaps;
@@ -20,7 +23,7 @@ use crate::wire::EncodeError;
 /// The machine.
 #[derive(Clone, Debug)]
 pub struct MainServer {
-    common: Common,
+    pub(super) common: Common,
     caps: MainCaps,
     stage: Stage,
     mouse_modes: MouseModes,
@@ -29,6 +32,8 @@ pub struct MainServer {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
+    /// From another server.
+    Arriving,
     Fresh,
     Announced,
     /// `unasked`: the list went out before it was asked for.
@@ -97,6 +102,36 @@ impl MainServer {
         }
     }
 
+    /// For a client that comes from another server and says so with MIGRATE_END or MIGRATE_DATA.
+    #[must_use]
+    pub const fn arriving(negotiated: Negotiated) -> Self {
+        Self { stage: Stage::Arriving, ..Self::new(negotiated) }
+    }
+
+    /// The client has come with the other server's state, which had sent `sent` messages. It knows the
+    /// channels, and is to be told the mouse mode.
+    pub fn resume(&mut self, now: Millis, sent: u64, state: &MainState<'_>) {
+        self.common.continue_from(sent);
+        self.common.start_pulse(now);
+        self.stage = Stage::Listed { unasked: false };
+        self.agent = match state.agent {
+            0 => Agent::Absent,
+            1 => Agent::Present { from_client: state.from_client.min(limits::AGENT_TOKENS) },
+            _ => Agent::Open { from_client: state.from_client.min(limits::AGENT_TOKENS), to_client: state.to_client },
+        };
+    }
+
+    /// What is to be resumed: the agent's stream as [`MainState`] has it, 0 to 2, and the messages that
+    /// both sides may still send.
+    #[must_use]
+    pub const fn agent_state(&self) -> (u8, u32, u32) {
+        match self.agent {
+            Agent::Absent => (0, 0, 0),
+            Agent::Present { from_client } => (1, from_client, 0),
+            Agent::Open { from_client, to_client } => (2, from_client, to_client),
+        }
+    }
+
     /// The part that all channels share.
     #[must_use]
     pub const fn common(&self) -> &Common {
@@ -121,8 +156,12 @@ impl MainServer {
     fn check(&self, message: &ServerMessage<'_>) -> Result<(), Refused> {
         use ServerMessage as M;
         match message {
-            M::Init(_) if self.stage != Stage::Fresh => Err(Refused::Misuse("INIT was sent before")),
-            M::ChannelsList(_) if self.stage == Stage::Fresh => Err(Refused::Misuse("CHANNELS_LIST before INIT")),
+            M::Init(_) if !matches!(self.stage, Stage::Fresh | Stage::Arriving) => {
+                Err(Refused::Misuse("INIT was sent before"))
+            }
+            M::ChannelsList(_) if matches!(self.stage, Stage::Fresh | Stage::Arriving) => {
+                Err(Refused::Misuse("CHANNELS_LIST before INIT"))
+            }
             M::Name(_) | M::Uuid(_) => self.need(MainCaps::NAME_AND_UUID, "NAME_AND_UUID"),
             M::AgentConnectedTokens(_) => self.need(MainCaps::AGENT_CONNECTED_TOKENS, "AGENT_CONNECTED_TOKENS"),
             M::MigrateBegin(_) => self.need(MainCaps::SEMI_SEAMLESS_MIGRATE, "SEMI_SEAMLESS_MIGRATE"),
@@ -173,7 +212,7 @@ impl MainServer {
 
     fn on_attach(&mut self) -> Option<MainEvent<'static>> {
         match self.stage {
-            Stage::Fresh => None,
+            Stage::Arriving | Stage::Fresh => None,
             Stage::Listed { unasked: true } => {
                 self.stage = Stage::Listed { unasked: false };
                 None
@@ -243,7 +282,7 @@ impl Channel for MainServer {
     type Event<'m> = MainEvent<'m>;
 
     fn max_body(&self) -> usize {
-        limits::MAIN_BODY
+        if self.stage == Stage::Arriving { limits::MIGRATED_MAIN } else { limits::MAIN_BODY }
     }
 
     fn on_message<'m>(&mut self, now: Millis, id: u16, body: &'m [u8]) -> Result<Option<MainEvent<'m>>, PeerError> {
@@ -259,7 +298,7 @@ impl Channel for MainServer {
             return Err(Refused::Misuse("windows are opened by the machine"));
         }
         let transmit = self.common.send_any(message.id(), message.size(), out, |w| message.encode(w))?;
-        if self.stage == Stage::Fresh && matches!(message, ServerMessage::Init(_)) {
+        if matches!(message, ServerMessage::Init(_)) {
             self.common.start_pulse(now);
         }
         self.said(message);

@@ -26,6 +26,7 @@ mod error;
 pub mod framing;
 pub mod inputs;
 pub mod main;
+pub mod migrate;
 pub mod playback;
 pub mod port;
 mod pulse;

@@ -20,7 +20,7 @@ use crate::wire::EncodeError;
 /// The machine.
 #[derive(Clone, Debug)]
 pub struct PlaybackServer {
-    common: Common,
+    pub(super) common: Common,
     caps: PlaybackCaps,
     stage: Stage,
 }

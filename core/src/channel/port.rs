@@ -18,7 +18,7 @@ use crate::wire::EncodeError;
 /// The machine.
 #[derive(Clone, Debug)]
 pub struct PortServer {
-    common: Common,
+    pub(super) common: Common,
     caps: VmcCaps,
     stage: Stage,
 }
@@ -50,6 +50,11 @@ impl PortServer {
             caps: VmcCaps::from_bits_retain(negotiated.peer_caps),
             stage: Stage::Fresh,
         }
+    }
+
+    /// The client comes from another server: it has had INIT.
+    pub fn resume(&mut self) {
+        self.stage = Stage::Open;
     }
 
     /// The part that all channels share.

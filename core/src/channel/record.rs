@@ -21,7 +21,7 @@ use crate::wire::EncodeError;
 /// The machine.
 #[derive(Clone, Debug)]
 pub struct RecordServer {
-    common: Common,
+    pub(super) common: Common,
     caps: RecordCaps,
     stage: Stage,
     mode: AudioMode,

@@ -25,7 +25,7 @@ const NO_MORE_READERS: u32 = 2;
 /// The machine.
 #[derive(Clone, Debug)]
 pub struct SmartcardServer {
-    common: Common,
+    pub(super) common: Common,
     stage: Stage,
     /// Readers whose refusal is still to be said.
     refusals: u32,

@@ -21,7 +21,7 @@ use crate::wire::{EncodeError, to_usize};
 /// The machine of a USB redirection channel.
 #[derive(Clone, Debug)]
 pub struct VmcServer {
-    common: Common,
+    pub(super) common: Common,
     caps: VmcCaps,
 }
 

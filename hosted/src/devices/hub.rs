@@ -93,10 +93,11 @@ impl DeviceHub {
         Some(Attached { entry })
     }
 
-    /// Gives the guest's agent to who relays it, unless somebody has it.
-    pub(crate) fn attach_agent(&self) -> Option<Attached> {
+    /// Gives a device of a kind that has no channel, such as the guest's agent, to that part of the
+    /// engine which speaks with it, unless it has it already.
+    pub(crate) fn attach_own(&self, kind: DeviceKind) -> Option<Attached> {
         let entries = self.entries.borrow();
-        let is_free = |entry: &&Rc<Entry>| entry.pipe.kind == DeviceKind::Agent && entry.owner.get().is_none();
+        let is_free = |entry: &&Rc<Entry>| entry.pipe.kind == kind && entry.owner.get().is_none();
         let entry = Rc::clone(entries.iter().find(is_free)?);
         entry.owner.set(Some(0));
         entry.pipe.attach();
@@ -115,7 +116,7 @@ fn channel_of(pipe: &Pipe, entries: &[Rc<Entry>]) -> Option<ChannelName> {
         DeviceKind::Webdav => ChannelType::WEBDAV,
         DeviceKind::Port => ChannelType::PORT,
         DeviceKind::Smartcard => ChannelType::SMARTCARD,
-        DeviceKind::Agent => return None,
+        DeviceKind::Agent | DeviceKind::Stream => return None,
     };
     // Clients add each of their readers on every smart card channel.
     let most = if pipe.kind == DeviceKind::Smartcard { 0 } else { u8::MAX };

@@ -32,6 +32,8 @@ pub enum DeviceKind {
     Smartcard,
     /// The guest's own agent: relayed over main channels. There is one.
     Agent,
+    /// A streaming agent in the guest, which codes its desktop itself: a display and a cursor channel.
+    Stream,
     /// Anything else: a port channel with its name.
     Port,
 }
@@ -43,6 +45,7 @@ impl DeviceKind {
         Some(match name {
             "com.redhat.spice.0" => Self::Agent,
             "org.spice-space.webdav.0" => Self::Webdav,
+            "org.spice-space.stream.0" => Self::Stream,
             _ if name.starts_with("org.qemu.monitor.") => return None,
             _ if name.starts_with("org.qemu.usbredir") || name.starts_with("usbredir") => Self::Usbredir,
             _ if name.starts_with("org.qemu.smartcard") || name.starts_with("smartcard") => Self::Smartcard,
@@ -153,6 +156,7 @@ mod tests {
         for (name, kind) in [
             ("com.redhat.spice.0", Some(DeviceKind::Agent)),
             ("org.spice-space.webdav.0", Some(DeviceKind::Webdav)),
+            ("org.spice-space.stream.0", Some(DeviceKind::Stream)),
             ("org.qemu.usbredir", Some(DeviceKind::Usbredir)),
             ("usbredir2", Some(DeviceKind::Usbredir)),
             ("org.qemu.smartcard", Some(DeviceKind::Smartcard)),

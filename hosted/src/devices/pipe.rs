@@ -95,6 +95,10 @@ impl Pipe {
         let mut inner = self.lock();
         inner.guest.opens += u64::from(opened && !inner.guest.opened);
         inner.guest.opened = opened;
+        if !opened && self.kind == DeviceKind::Stream {
+            // Its messages begin anew when it is opened again.
+            inner.to_viewer.clear();
+        }
         self.tell_engine(inner);
     }
 

@@ -49,6 +49,11 @@ impl SceneHost {
         self.arrived.notified().await;
     }
 
+    /// Rings when there is mail, or when the engine should look for another reason.
+    pub(crate) fn bell(&self) -> &Arc<Notify> {
+        &self.arrived
+    }
+
     pub(crate) fn take(&self) -> HostNews {
         std::mem::take(&mut self.lock().news)
     }

@@ -20,6 +20,7 @@ use crate::connection::millis;
 use crate::devices::DeviceHub;
 use crate::sound::{PlaybackHub, RecordHub};
 use crate::source::{Host, InputEvent, Monitor, Peripherals, ToSource};
+use crate::streaming_agent::StreamingAgents;
 use crate::transport::{Peer, Stream};
 use crate::viewer::{ChannelName, Encoders, Session};
 
@@ -34,6 +35,7 @@ pub(crate) struct Engine {
     playback: Rc<PlaybackHub>,
     record: Rc<RecordHub>,
     devices: DeviceHub,
+    streaming_agents: StreamingAgents,
     board: Board,
     relay: Relay,
     source: SourceThread,
@@ -101,6 +103,7 @@ impl Engine {
             playback,
             record,
             devices,
+            streaming_agents: StreamingAgents::default(),
             board,
             relay,
             source,
@@ -176,6 +179,7 @@ impl Engine {
         self.playback.take_mail(self.now());
         self.record.take_mail();
         let others = self.devices.take_mail() | self.board.take_mail() | self.relay.take_mail(&self.devices);
+        self.streaming_agents.take_mail(&self.devices, &self.displays);
         if self.displays.take_mail() || others {
             self.sessions.borrow().values().for_each(|session| session.ring());
         }

@@ -32,8 +32,8 @@ pub(crate) enum Next {
 }
 
 impl Chain {
-    /// Adds a packet, whose number is set here: they count from 1.
-    pub(super) fn push(&mut self, mut packet: StreamPacket) {
+    /// Adds a packet; answers its number, which is set here: they count from 1.
+    pub(super) fn push(&mut self, mut packet: StreamPacket) -> u64 {
         self.count += 1;
         packet.number = self.count;
         if packet.keyframe {
@@ -43,6 +43,7 @@ impl Chain {
             self.packets.pop_front();
         }
         self.packets.push_back(packet);
+        self.count
     }
 
     pub(super) fn newest(&self) -> Option<&StreamPacket> {

@@ -17,6 +17,7 @@ pub(crate) mod double;
 mod encoders;
 mod encoding;
 mod gl;
+mod guest;
 mod steer;
 mod stream;
 #[cfg(test)]
@@ -28,10 +29,12 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 use sumac_backends::{Codec, Frame};
+use sumac_core::proto::stream::VideoCodec;
 use tokio::time::Instant;
 
 pub(crate) use chain::Next;
 pub(crate) use encoders::Encoders;
+use guest::Guest;
 pub(crate) use steer::Asker;
 pub(crate) use stream::RUNGS;
 use stream::Stream;
@@ -53,6 +56,8 @@ pub(crate) struct Hub {
     next_viewer: Cell<u64>,
     /// The display is in GL.
     gl: Cell<bool>,
+    /// The guest codes the display.
+    guest: RefCell<Option<Guest>>,
     bell: Bell,
 }
 
@@ -83,6 +88,23 @@ pub(crate) struct StreamPacket {
     pub(crate) data: Bytes,
 }
 
+/// The protocol's number of a codec, if it has one.
+pub(crate) fn wire_codec(codec: Codec) -> Option<VideoCodec> {
+    match codec {
+        Codec::Mjpeg => Some(VideoCodec::MJPEG),
+        Codec::Vp8 => Some(VideoCodec::VP8),
+        Codec::H264 => Some(VideoCodec::H264),
+        Codec::Vp9 => Some(VideoCodec::VP9),
+        Codec::Hevc => Some(VideoCodec::H265),
+        _ => None,
+    }
+}
+
+/// The codec of this number, if there is one.
+pub(crate) fn codec_of(wire: VideoCodec) -> Option<Codec> {
+    Codec::ALL.into_iter().find(|&codec| wire_codec(codec) == Some(wire))
+}
+
 impl Hub {
     /// Time on the plan's clock counts from `epoch`; `bell` rings when an encoder is done.
     pub(crate) fn new(config: &Config, encoders: Rc<Encoders>, epoch: Instant, bell: Bell) -> Self {
@@ -96,6 +118,7 @@ impl Hub {
             next_key: Cell::new(1),
             next_viewer: Cell::new(1),
             gl: Cell::default(),
+            guest: RefCell::default(),
             bell,
         }
     }
@@ -139,6 +162,7 @@ impl Hub {
 
     /// A deadline may have passed; answers whether streams began, moved or ended.
     pub(crate) fn on_time(&self) -> bool {
+        self.ring_guest(Instant::now());
         let changed = !self.gl.get() && {
             drop(self.plan.borrow_mut().on_time(self.epoch.elapsed()));
             self.follow()
@@ -170,7 +194,7 @@ impl Hub {
     /// When [`Self::on_time`] is to be called.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         let plan = self.plan.borrow().deadline().filter(|_| !self.gl.get()).map(|at| self.epoch + at);
-        self.streams.borrow().iter().filter_map(Stream::deadline).chain(plan).min()
+        self.streams.borrow().iter().filter_map(Stream::deadline).chain(plan).chain(self.guest_deadline()).min()
     }
 
     /// The streams there are.
@@ -197,6 +221,9 @@ impl Hub {
     /// A viewer has room for the stream's newest picture; with `keyframe` it needs one that stands
     /// alone.
     pub(crate) fn request(&self, asker: Asker, key: u64, codec: Codec, rung: u8, keyframe: bool) {
+        if keyframe && self.want_guest_key() {
+            return;
+        }
         let mut streams = self.streams.borrow_mut();
         if let Some(stream) = streams.iter_mut().find(|s| s.info.key == key) {
             stream.request(asker, (codec, rung), keyframe, &self.encoders, &self.bell);

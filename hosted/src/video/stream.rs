@@ -51,6 +51,8 @@ pub(super) struct Stream {
     shown: Option<Instant>,
     interval: Duration,
     rungs: Vec<Rung>,
+    /// Its packets come from the guest.
+    guest: Option<Chain>,
 }
 
 /// One encoder and who follows it.
@@ -106,7 +108,24 @@ impl Stream {
     pub(super) fn new(info: StreamInfo, encoders: &Encoders) -> Self {
         let size = (info.rect.width, info.rect.height);
         let codecs = encoders.codecs().filter(|codec| encoders.can(*codec, size)).collect();
-        Self { info, codecs, version: 0, frame: None, draw: None, shown: None, interval: INTERVAL, rungs: Vec::new() }
+        Self::of(info, codecs, None)
+    }
+
+    /// A stream that the guest codes.
+    pub(super) fn of_guest(info: StreamInfo, codec: Codec) -> Self {
+        Self::of(info, vec![codec], Some(Chain::default()))
+    }
+
+    fn of(info: StreamInfo, codecs: Vec<Codec>, guest: Option<Chain>) -> Self {
+        let (version, interval, rungs) = (0, INTERVAL, Vec::new());
+        Self { info, codecs, version, frame: None, draw: None, shown: None, interval, rungs, guest }
+    }
+
+    /// The guest coded a picture; answers the packet's number.
+    pub(super) fn on_packet(&mut self, packet: StreamPacket) -> u64 {
+        self.version += 1;
+        let packet = StreamPacket { version: self.version, ..packet };
+        self.guest.as_mut().map_or(0, |chain| chain.push(packet))
     }
 
     /// Whether it has a picture.
@@ -153,7 +172,8 @@ impl Stream {
 
     /// What somebody on this rung gets who got the packet `number` last.
     pub(super) fn after(&self, codec: Codec, level: u8, number: u64) -> Next {
-        self.rung(codec, level).map_or(Next::UpToDate, |rung| rung.chain.after(number))
+        let rung = || self.rung(codec, level).map(|rung| &rung.chain);
+        self.guest.as_ref().or_else(rung).map_or(Next::UpToDate, |chain| chain.after(number))
     }
 
     /// Somebody has room for the newest picture; with `keyframe` it needs one that stands alone.
@@ -165,6 +185,9 @@ impl Stream {
         encoders: &Encoders,
         bell: &Bell,
     ) {
+        if self.guest.is_some() {
+            return;
+        }
         let now = Instant::now();
         if self.rung(codec, level).is_none() {
             let Rect { width, height, .. } = self.info.rect;

@@ -94,6 +94,9 @@ impl Display {
         self.refine_at = None;
         let draw = self.viewer.take_draw();
         let room = line.has_room();
+        if let Some(size) = self.streams.attend(line) {
+            return self.relay(line, size, room);
+        }
         let scanout = self.scene.scanout();
         let passed = scanout.as_ref().filter(|scanout| GlViewer::takes(&line.machine, scanout));
         if self.in_gl && passed.is_none() {
@@ -124,6 +127,20 @@ impl Display {
             }
             (None, None, None) => Ok(()),
         }
+    }
+
+    /// Shows what the guest codes.
+    fn relay(&mut self, line: &mut Line<DisplayServer>, size: Size, room: bool) -> Result<(), Close> {
+        if !room {
+            self.streams.hold(line);
+            return Ok(());
+        }
+        if self.surface != Some(size) {
+            self.replace_surface(line, size)?;
+        }
+        drop(self.viewer.take_pending());
+        self.mark(line, size)?;
+        self.streams.update(line)
     }
 
     /// Passes the scanout to the client.
@@ -186,12 +203,17 @@ impl Display {
             self.streams.end_all(line)?;
             send(line, &ServerMessage::SurfaceDestroy(SurfaceDestroy { surface_id: 0 }))?;
         }
+        let mut flags = SurfaceFlags::PRIMARY;
+        if self.streams.is_guest() && line.machine.caps().contains(DisplayCaps::MULTI_CODEC) {
+            // Nothing but video will be shown here.
+            flags |= SurfaceFlags::STREAMING_MODE;
+        }
         let create = SurfaceCreate {
             surface_id: 0,
             width: size.width,
             height: size.height,
             format: SurfaceFormat::XRGB32,
-            flags: SurfaceFlags::PRIMARY,
+            flags,
         };
         send(line, &ServerMessage::SurfaceCreate(create))?;
         self.surface = Some(size);

@@ -24,7 +24,7 @@ use crate::connection::{Close, Line};
 use crate::plan::Region;
 use crate::scene::Viewer;
 use crate::source::{Rect, Size};
-use crate::video::{Asker, Hub, Next, StreamInfo, StreamPacket};
+use crate::video::{Asker, Hub, Next, StreamInfo, StreamPacket, codec_of, wire_codec};
 
 /// The longest time between reports.
 const REPORT_MS: u32 = 1000;
@@ -88,6 +88,20 @@ impl Streams {
             self.feed(line, at)?;
         }
         Ok(())
+    }
+
+    /// Where the guest codes the display, it does it for this client, too; answers the size of its
+    /// pictures if there are some.
+    pub(super) fn attend(&self, line: &Line<DisplayServer>) -> Option<Size> {
+        let decodes = |codec: &Codec| wire_codec(*codec).is_some_and(|wire| line.machine.decodes(wire));
+        let codecs = Codec::ALL.into_iter().filter(|codec| decodes(codec) && !self.undecodable.contains(codec));
+        self.hub.attend(self.id, &codecs.collect::<Vec<_>>());
+        self.hub.guest_format().map(|(_, size)| size)
+    }
+
+    /// Whether the guest codes the display.
+    pub(super) fn is_guest(&self) -> bool {
+        self.hub.guest_format().is_some()
     }
 
     /// Codecs of the streams that the client shows.
@@ -203,6 +217,9 @@ impl Streams {
                 && !self.undecodable.contains(codec)
                 && self.hub.can(key, *codec, 0)
         };
+        if let Some((codec, _)) = self.hub.guest_format() {
+            return Some(codec).filter(fits);
+        }
         match &self.codecs {
             Some(order) => order.iter().copied().find(fits),
             None => self.hub.codecs().find(fits),
@@ -225,6 +242,7 @@ impl Streams {
                     if !send_packet(line, wanted, &packet)? {
                         return Ok(());
                     }
+                    self.hub.sent(self.id, packet.number);
                 }
                 Next::Missed => {
                     let rung = follower.rung();
@@ -268,6 +286,12 @@ impl Streams {
     /// to be some: on a slow link pictures would leave no room for its first packet.
     fn cover(&self) {
         self.viewer.cover(self.wanted.iter().map(|w| w.info.rect).collect());
+    }
+}
+
+impl Drop for Streams {
+    fn drop(&mut self) {
+        self.hub.leave(self.id);
     }
 }
 
@@ -361,21 +385,6 @@ fn end(line: &mut Line<DisplayServer>, wanted: &Wanted) -> Result<(), Close> {
         return Ok(());
     }
     display::send(line, &ServerMessage::StreamDestroy(StreamDestroy { id: wanted.info.id.into() }))
-}
-
-fn wire_codec(codec: Codec) -> Option<VideoCodec> {
-    match codec {
-        Codec::Mjpeg => Some(VideoCodec::MJPEG),
-        Codec::Vp8 => Some(VideoCodec::VP8),
-        Codec::H264 => Some(VideoCodec::H264),
-        Codec::Vp9 => Some(VideoCodec::VP9),
-        Codec::Hevc => Some(VideoCodec::H265),
-        _ => None,
-    }
-}
-
-fn codec_of(wire: VideoCodec) -> Option<Codec> {
-    Codec::ALL.into_iter().find(|&codec| wire_codec(codec) == Some(wire))
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 
 mod devices;
 mod dmabuf;
+mod embedded;
 mod gl;
 mod helpers;
 mod input;
@@ -12,5 +13,6 @@ mod programs;
 mod qemu;
 mod recorded_anew;
 mod slow_viewer;
+mod streaming_agent;
 mod tls;
 mod video;

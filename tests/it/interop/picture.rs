@@ -52,6 +52,12 @@ impl Picture {
         Self { width, height: pixels.len() / width, rgb }
     }
 
+    /// Red, green and blue of a pixel.
+    pub(crate) fn at(&self, x: usize, y: usize) -> [u8; 3] {
+        let at = (y * self.width + x) * 3;
+        [self.rgb[at], self.rgb[at + 1], self.rgb[at + 2]]
+    }
+
     /// What the server shows now, by its own account.
     pub(crate) fn of_server(sumac: &Sumac) -> Self {
         let path = sumac.dir().join("ref.png");

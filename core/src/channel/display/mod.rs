@@ -19,6 +19,7 @@ use pixmaps::Pixmaps;
 use streams::Streams;
 use surfaces::Surfaces;
 
+use super::migrate::DisplayState;
 use super::{Channel, Common, Expired, Heard, Negotiated, PeerError, Poll, Refused, Transmit};
 use crate::limits;
 use crate::proto::caps::DisplayCaps;
@@ -37,7 +38,7 @@ use crate::wire::{Counted, EncodeError};
 /// given 0.
 #[derive(Clone, Debug)]
 pub struct DisplayServer<const KEPT: usize = { limits::PIXMAP_CACHE }> {
-    common: Common,
+    pub(super) common: Common,
     caps: DisplayCaps,
     /// File descriptors can be passed: a plain UNIX socket.
     fds: bool,
@@ -105,6 +106,35 @@ impl<const KEPT: usize> DisplayServer<KEPT> {
             streams: Streams::NONE,
             pixmaps: Pixmaps::NONE,
             gl: Gl::Off,
+        }
+    }
+
+    /// The client comes from another server with this state, and `sent` is how much that had said: its
+    /// primary surface stays. What it keeps of images it is to be told to forget.
+    ///
+    /// # Errors
+    /// The state is none that there can be.
+    pub fn resume(&mut self, sent: u64, state: &DisplayState) -> Result<Option<Init>, PeerError> {
+        self.common.continue_from(sent);
+        self.surfaces.set(0, state.width != 0);
+        if state.ready == 0 {
+            return Ok(None);
+        }
+        let init = Init {
+            pixmap_cache_id: state.pixmap_cache_id,
+            pixmap_cache_size: state.pixmap_cache_size,
+            glz_dictionary_id: state.glz_dictionary_id,
+            glz_dictionary_window_size: state.glz_dictionary_window_size,
+        };
+        self.on_init(init).map(|_| Some(init))
+    }
+
+    /// What the client said that it keeps.
+    #[must_use]
+    pub const fn init(&self) -> Option<Init> {
+        match self.client {
+            ClientState::Ready(init) => Some(init),
+            ClientState::Silent { .. } => None,
         }
     }
 

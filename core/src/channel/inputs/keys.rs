@@ -78,6 +78,24 @@ impl Keyboard {
         (event.down || was).then_some(event)
     }
 
+    /// With the keys of this bit map down.
+    pub(super) fn holding(held: [u8; 32]) -> Self {
+        let mut words = [0; 8];
+        for (word, bytes) in words.iter_mut().zip(held.as_chunks::<4>().0) {
+            *word = u32::from_le_bytes(*bytes);
+        }
+        Self { state: State::Plain, held: Held(words) }
+    }
+
+    /// That bit map.
+    pub(super) fn held(&self) -> [u8; 32] {
+        let mut held = [0; 32];
+        for (bytes, word) in held.as_chunks_mut::<4>().0.iter_mut().zip(self.held.0) {
+            *bytes = word.to_le_bytes();
+        }
+        held
+    }
+
     /// Forgets everything; answers what was held.
     pub(super) fn release(&mut self) -> Held {
         core::mem::take(self).held

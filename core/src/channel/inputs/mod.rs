@@ -12,6 +12,7 @@ mod keys;
 
 pub use keys::{Key, KeyEvent};
 
+use super::migrate::InputsState;
 use super::{Channel, Common, Heard, Negotiated, PeerError, Poll, Refused, Transmit};
 use crate::limits;
 use crate::proto::common;
@@ -23,7 +24,7 @@ use keys::{Held, Keyboard};
 /// The machine.
 #[derive(Clone, Debug)]
 pub struct InputsServer {
-    common: Common,
+    pub(super) common: Common,
     stage: Stage,
     keyboard: Keyboard,
     /// Those of [`BUTTONS`] that are down.
@@ -111,6 +112,20 @@ impl InputsServer {
             motions: 0,
             bunches: 0,
         }
+    }
+
+    /// The client comes from another server with this state, and `sent` is how much that had said.
+    pub fn resume(&mut self, sent: u64, state: &InputsState) {
+        self.common.continue_from(sent);
+        self.motions = state.motions.checked_rem(limits::MOTION_BUNCH).unwrap_or(0);
+        self.buttons = state.buttons.intersection(HOLDABLE);
+        self.keyboard = Keyboard::holding(state.held);
+    }
+
+    /// What is to be resumed.
+    #[must_use]
+    pub fn state(&self) -> InputsState {
+        InputsState { motions: self.motions, buttons: self.buttons, held: self.keyboard.held() }
     }
 
     /// The part that all channels share.

@@ -24,7 +24,7 @@ use sumac_core::proto::agent::{
 use sumac_core::wire::Message;
 use tokio::sync::Notify;
 
-use crate::devices::{Attached, DeviceHub};
+use crate::devices::{Attached, DeviceHub, DeviceKind};
 
 /// Bytes in front of a chunk on the port: whose it is, and how long.
 const CHUNK_HEAD: usize = 8;
@@ -133,7 +133,7 @@ impl Relay {
             self.port.replace(None);
         }
         if self.port.borrow().is_none() {
-            self.port.replace(devices.attach_agent());
+            self.port.replace(devices.attach_own(DeviceKind::Agent));
         }
         let guest = self.port.borrow().as_ref().map(Attached::guest).unwrap_or_default();
         if before.is_some() && (!guest.opened || guest.opens != self.opens.get()) {
