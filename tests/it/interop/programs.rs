@@ -153,6 +153,12 @@ impl Program {
         status?.code()
     }
 
+    /// How many files it has open, and how many threads.
+    pub(crate) fn files_and_threads(&self) -> (usize, usize) {
+        let count = |what: &str| std::fs::read_dir(format!("/proc/{}/{what}", self.child.id())).unwrap().count();
+        (count("fd"), count("task"))
+    }
+
     /// A figure of `/proc/PID/status`, in KiB.
     pub(crate) fn memory_kib(&self, name: &str) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
@@ -312,6 +318,11 @@ fn sumac_binary() -> &'static Path {
 pub(crate) struct Client(pub(crate) Program);
 
 impl Client {
+    /// Starts to connect, and waits for nothing.
+    pub(crate) fn begin(uri: &str) -> Self {
+        Self(Program::start(Command::new(tool("spice-client.py")).arg(uri)))
+    }
+
     /// Connects and waits for the first picture and for the keyboard.
     pub(crate) fn connect(uri: &str) -> Self {
         Self::start(Command::new(tool("spice-client.py")).arg(uri))
@@ -345,7 +356,7 @@ impl Client {
 
     /// Connects and waits for the first draw into a scanout that it is passed.
     pub(crate) fn connect_in_gl(uri: &str) -> Self {
-        let mut client = Self(Program::start(Command::new(tool("spice-client.py")).arg(uri)));
+        let mut client = Self::begin(uri);
         client.event("\"gl-draw\"");
         client
     }

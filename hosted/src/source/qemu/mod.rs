@@ -45,7 +45,7 @@ use std::time::Duration;
 use tokio::sync::mpsc::channel;
 use tokio::task::LocalSet;
 
-use self::bus::reach;
+use self::bus::{Link, reach};
 use self::input::Messages;
 use self::session::{End, Screens, Session};
 use super::{Host, Inbox, Source, SourceStats};
@@ -98,8 +98,13 @@ async fn show(choice: &QemuDisplay, mut screens: Screens, mut inbox: Messages) -
     screens.display(0, "Waiting for QEMU.")?;
     let mut told = false;
     loop {
+        let link = tokio::select! {
+            link = reach(&choice.address) => link,
+            () = inbox.quit() => return Ok(()),
+        };
+        told &= link.is_err();
         let session = tokio::select! {
-            session = connect(choice, &mut screens) => session,
+            session = connect(link, choice, &mut screens) => session,
             () = inbox.quit() => return Ok(()),
         };
         match session {
@@ -112,17 +117,14 @@ async fn show(choice: &QemuDisplay, mut screens: Screens, mut inbox: Messages) -
                 if !choice.address.is_bus() {
                     return Ok(());
                 }
-                told = false;
-                screens
-                    .displays
-                    .values()
-                    .for_each(|display| display.borrow_mut().notice("QEMU is gone; waiting for it."));
+                screens.notice("QEMU is gone; waiting for it.");
             }
             Err(error) if !choice.address.is_bus() => return Err(error),
             // Whoever tries twice a second says it once.
             Err(error) if !told => {
                 told = true;
                 tracing::warn!(error = format!("{error:#}"), "no picture from QEMU");
+                screens.notice("No picture from QEMU; waiting for it.");
             }
             Err(_) => {}
         }
@@ -133,9 +135,8 @@ async fn show(choice: &QemuDisplay, mut screens: Screens, mut inbox: Messages) -
     }
 }
 
-async fn connect(choice: &QemuDisplay, screens: &mut Screens) -> anyhow::Result<Session> {
-    let link = reach(&choice.address).await?;
-    Session::start(link, &choice.consoles, screens).await
+async fn connect(link: anyhow::Result<Link>, choice: &QemuDisplay, screens: &mut Screens) -> anyhow::Result<Session> {
+    Session::start(link?, &choice.consoles, screens).await
 }
 
 impl QemuAddress {

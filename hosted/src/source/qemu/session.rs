@@ -82,6 +82,11 @@ impl Screens {
         self.displays.insert(number, Rc::clone(&display));
         Ok(display)
     }
+
+    /// Writes a line over the lower edge of every display.
+    pub(super) fn notice(&self, text: &str) {
+        self.displays.values().for_each(|display| display.borrow_mut().notice(text));
+    }
 }
 
 impl Session {

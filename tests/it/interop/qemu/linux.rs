@@ -13,7 +13,7 @@ use super::super::programs::{Client, PATIENCE, Sumac, needs, tool, until};
 use super::guest::{Monitor, QEMU};
 
 /// Where Debian's package debian-installer-12-netboot-amd64 has its kernel and its files.
-const NETBOOT: &str = "/usr/lib/debian-installer/images/12/amd64/gtk/debian-installer/amd64";
+pub(super) const NETBOOT: &str = "/usr/lib/debian-installer/images/12/amd64/gtk/debian-installer/amd64";
 /// Modules for evdev, for the PS/2 mouse and for an ES1370, each after those that it needs.
 const NOW: &[&str] = &[
     "evdev",

@@ -7,8 +7,10 @@ mod clipboard;
 mod clipboard_kinds;
 mod guest;
 mod heads;
+mod installer;
 mod linux;
 mod restart;
+mod soak;
 mod usb;
 mod webdav;
 

@@ -9,10 +9,10 @@ use super::guest::{Monitor, QEMU, image, machine, same_screen};
 use rustix::process::Signal;
 
 /// The address of the bus of a folder, for programs that run in it.
-const BUS: &str = "unix:path=bus.sock";
+pub(super) const BUS: &str = "unix:path=bus.sock";
 
 /// Starts a bus in this folder.
-fn start_bus(dir: &Path) -> Program {
+pub(super) fn start_bus(dir: &Path) -> Program {
     let mut bus = Command::new("dbus-daemon");
     bus.args(["--session", "--address", BUS, "--nofork", "--print-address"]).current_dir(dir);
     let mut bus = Program::start(bus.stderr(Stdio::null()));
@@ -33,7 +33,7 @@ pub(super) fn start_beside_ours() -> (Sumac, Program, Program) {
 }
 
 /// Starts a QEMU on the bus in this folder.
-fn start_qemu(dir: &Path) -> Program {
+pub(super) fn start_qemu(dir: &Path) -> Program {
     let words = machine("std", &["-display", "dbus"]);
     let mut command = Command::new(QEMU);
     command.args(&words[1..]).current_dir(dir).env("DBUS_SESSION_BUS_ADDRESS", BUS);
