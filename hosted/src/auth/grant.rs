@@ -24,6 +24,8 @@ pub struct Grant {
 pub enum Proof {
     /// Nothing: everybody is let in.
     None,
+    /// Nothing: the program that the server is in handed over its connections, and answers for them.
+    Program,
     /// That it knows the password.
     Password(Password),
     /// That it has a ticket.
@@ -43,7 +45,12 @@ impl Grant {
         Self { proof: Proof::None, view_only: false }
     }
 
-    /// Judges a further link of the session.
+    /// For a connection that the program answers for.
+    pub fn to_program() -> Self {
+        Self { proof: Proof::Program, view_only: false }
+    }
+
+    /// Judges a further link of the session. Nobody can join one of the program's with a ticket.
     pub fn check(&self, ticket: Result<Plaintext, Undecryptable>) -> TicketOutcome {
         let Ok(plain) = ticket else { return TicketOutcome::Undecryptable };
         let given = password_in(plain.as_bytes());
@@ -60,6 +67,7 @@ impl fmt::Display for Proof {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::None => f.write_str("nothing"),
+            Self::Program => f.write_str("nothing, let in by the program"),
             Self::Password(_) => f.write_str("password"),
             Self::Ticket { id, name, .. } => write!(f, "ticket {id} for {name}"),
         }
@@ -93,5 +101,8 @@ mod tests {
         assert_eq!(ticket.proof.to_string(), "ticket 3 for alice");
         assert_eq!(judge(&Grant::to_everybody(), b"whatever\0"), TicketOutcome::Accepted);
         assert_eq!(Grant::to_everybody().check(Err(Undecryptable)), TicketOutcome::Undecryptable);
+        for ticket in [&b"\0"[..], b"whatever\0"] {
+            assert_eq!(judge(&Grant::to_program(), ticket), TicketOutcome::NotTheSessions);
+        }
     }
 }

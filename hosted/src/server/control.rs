@@ -95,7 +95,7 @@ fn viewer_status(session: &Session) -> ViewerStatus {
         peer: session.peer.to_string(),
         since: since.as_secs(),
         by: match &session.grant.proof {
-            Proof::None => Proven::Nothing,
+            Proof::None | Proof::Program => Proven::Nothing,
             Proof::Password(_) => Proven::Password,
             Proof::Ticket { id, name, .. } => Proven::Ticket { id: *id, name: name.clone() },
         },

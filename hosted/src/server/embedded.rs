@@ -42,7 +42,7 @@ pub struct Embedded {
 /// What the program wants.
 enum Order {
     /// Serve this connection.
-    Client(OwnedFd, Entrance),
+    Client { socket: OwnedFd, entrance: Entrance, trusted: bool },
     /// Let in whom this lets in, from now on.
     Tickets(TicketCheck),
     /// End.
@@ -95,10 +95,10 @@ impl Embedded {
     }
 
     /// Serves a connected socket of the program's: TCP or UNIX; over TLS only, or whatever the client
-    /// speaks.
-    pub fn add_client(&self, socket: OwnedFd, entrance: Entrance) {
+    /// speaks. Of one that is `trusted` no ticket is wanted.
+    pub fn add_client(&self, socket: OwnedFd, entrance: Entrance, trusted: bool) {
         // A server that broke down closes it.
-        let _ = self.orders.send(Order::Client(socket, entrance));
+        let _ = self.orders.send(Order::Client { socket, entrance, trusted });
     }
 
     /// Lets in whom these let in from now on; who is in stays.
@@ -155,19 +155,19 @@ impl Server {
     async fn run(mut self, mut orders: UnboundedReceiver<Order>) {
         let lobby = Waiting::default();
         let engine = Rc::clone(&self.engine);
-        let serve = |stream: Stream, peer: Peer, entrance: Entrance| {
-            let newcomer = Newcomer { gate: Rc::clone(&self.gate), stream, peer, entrance };
+        let serve = |stream: Stream, peer: Peer, entrance: Entrance, trusted: bool| {
+            let newcomer = Newcomer { gate: Rc::clone(&self.gate), stream, peer, entrance, trusted };
             tokio::task::spawn_local(connection(Rc::clone(&engine), Rc::clone(&lobby), newcomer));
         };
         loop {
             tokio::select! {
-                (stream, peer, entrance) = accept(&mut self.listeners) => serve(stream, peer, entrance),
+                (stream, peer, entrance) = accept(&mut self.listeners) => serve(stream, peer, entrance, false),
                 () = engine.displays().mail() => engine.take_mail(),
                 () = engine.displays().encoded() => engine.displays().collect(),
                 () = super::running::sleep_until(engine.displays().deadline()) => engine.displays().on_time(),
                 order = orders.recv() => match order {
-                    Some(Order::Client(socket, entrance)) => match adopt(socket) {
-                        Ok((stream, peer)) => serve(stream, peer, entrance),
+                    Some(Order::Client { socket, entrance, trusted }) => match adopt(socket) {
+                        Ok((stream, peer)) => serve(stream, peer, entrance, trusted),
                         Err(error) => tracing::warn!(%error, "a socket of the program's cannot be served"),
                     },
                     Some(Order::Tickets(tickets)) => engine.tickets.borrow_mut().set_rule(tickets),
@@ -255,7 +255,7 @@ mod tests {
         let (server, _told) = embedded(Listen::default());
         assert_eq!(server.addresses(), []);
         let (mut ours, theirs) = StdUnixStream::pair().unwrap();
-        server.add_client(theirs.into(), Entrance::Any);
+        server.add_client(theirs.into(), Entrance::Any, false);
         // A link message of another major version is answered.
         ours.write_all(b"REDQ\x09\0\0\0\0\0\0\0\x12\0\0\0").unwrap();
         let mut answer = [0; 4];

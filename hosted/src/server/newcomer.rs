@@ -23,6 +23,8 @@ pub(super) struct Newcomer {
     pub(super) stream: Stream,
     pub(super) peer: Peer,
     pub(super) entrance: Entrance,
+    /// The program that the server is in answers for it: no ticket is wanted.
+    pub(super) trusted: bool,
 }
 
 /// Who waits to be linked, each with what tells it to leave for others.
@@ -30,14 +32,14 @@ pub(super) type Waiting = Rc<RefCell<Lobby<Rc<Notify>>>>;
 
 /// A connection from accept to its end.
 pub(super) async fn connection(engine: Rc<Engine>, lobby: Waiting, newcomer: Newcomer) {
-    let Newcomer { gate, mut stream, peer, entrance } = newcomer;
+    let Newcomer { gate, mut stream, peer, entrance, trusted } = newcomer;
     let leave = Rc::new(Notify::new());
     let (place, evicted) = lobby.borrow_mut().enter(peer.key(), Rc::clone(&leave));
     if let Some(evicted) = evicted {
         evicted.notify_one();
     }
     let linked = tokio::select! {
-        linked = link(&engine, &gate, &mut stream, &peer, entrance) => linked,
+        linked = link(&engine, &gate, &mut stream, &peer, (entrance, trusted)) => linked,
         () = leave.notified() => {
             tracing::info!(%peer, "closed: too many connections wait to be linked");
             engine.displays().ledger().refuse(Refused::Crowded);
@@ -70,12 +72,12 @@ async fn link(
     gate: &Gate,
     stream: &mut Stream,
     peer: &Peer,
-    entrance: Entrance,
+    (entrance, trusted): (Entrance, bool),
 ) -> Result<Linked, LinkFailed> {
     let start = tokio::time::Instant::now();
     let entered = tokio::time::timeout(HANDSHAKE_TIME, gate.enter(stream, entrance)).await;
     entered.map_err(|_| LinkFailed::Late)??;
-    handshake(engine, stream, peer, HANDSHAKE_TIME.saturating_sub(start.elapsed())).await
+    handshake(engine, stream, peer, trusted, HANDSHAKE_TIME.saturating_sub(start.elapsed())).await
 }
 
 /// Lets the peer read why it was refused: closing a socket with unread bytes in it would make TCP

@@ -110,7 +110,8 @@ impl Running {
         loop {
             tokio::select! {
                 (stream, peer, entrance) = self.listeners.accept() => {
-                    let newcomer = Newcomer { gate: Rc::clone(&self.gate), stream, peer, entrance };
+                    let gate = Rc::clone(&self.gate);
+                    let newcomer = Newcomer { gate, stream, peer, entrance, trusted: false };
                     tokio::task::spawn_local(connection(Rc::clone(&engine), Rc::clone(&lobby), newcomer));
                 }
                 () = engine.displays().mail() => engine.take_mail(),
