@@ -8,9 +8,11 @@ use std::process::{ExitCode, ExitStatus};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::{FromEnvError, LevelFilter};
 
-use cli::{Action, Ask};
+use cli::{Action, Ask, PasswdArgs};
+use sumac::auth::Users;
 
 mod cli;
+mod prompt;
 mod sys;
 
 /// The environment variable that says what is logged, such as `debug` or `sumac::auth=trace`.
@@ -37,6 +39,7 @@ fn main() -> ExitCode {
             Err(error) => Err(error),
         },
         Action::Cert { dir, names } => cert(&dir, &names),
+        Action::Passwd(user) => passwd(&user),
         Action::Ask(question) => ask(question),
         Action::Probe { json } => probe(json),
         Action::EncoderHelper { role } => sumac::helper::run(&role),
@@ -65,6 +68,16 @@ fn cert(dir: &Path, names: &[String]) -> anyhow::Result<()> {
          remote-viewer --spice-ca-file={dir}/ca-cert.pem --spice-host-subject={subject} spice://{host}?tls-port=5901"
     )?;
     Ok(())
+}
+
+/// Changes a file of users.
+fn passwd(args: &PasswdArgs) -> anyhow::Result<()> {
+    let PasswdArgs { file, user, delete, iterations } = args;
+    if *delete {
+        return Ok(Users::remove_from(file, user)?);
+    }
+    let password = prompt::password(user)?;
+    Ok(Users::set_in(file, user, &password, *iterations)?)
 }
 
 /// Asks a running server, and prints the answer.

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """A SPICE client for tests, on spice-gtk's library through GObject introspection.
 
-spice-client.py URI [--password P] [--ca-file FILE] [--host-subject S] [--audio] [--small-caches] [--usb]
+spice-client.py URI [--username U] [--password P] [--ca-file FILE] [--host-subject S] [--audio] [--small-caches] [--usb]
     [--share FOLDER]
 
 Says what happens as one JSON object a line on standard output, its `event` one of: open, closed
@@ -59,7 +59,7 @@ from gi.repository import Gio, GLib, GObject, SpiceClientGLib as Spice  # noqa: 
 
 PATTERN = bytes(random.Random(1).choices(b" etaoin shrdlu", k=200003))
 PROPERTIES = {
-    "--password": "password", "--share": "shared-dir", "--ca-file": "ca-file", "--host-subject": "cert-subject"}
+    "--username": "username", "--password": "password", "--share": "shared-dir", "--ca-file": "ca-file", "--host-subject": "cert-subject"}
 MOUSE_MODES = {"server": 1, "client": 2}
 CLIPBOARD_TEXT = 1
 CLIPBOARD_FILES = 6

@@ -37,6 +37,8 @@ pub enum Proof {
         /// What the viewer knows.
         secret: Password,
     },
+    /// That it is this user, by SASL.
+    User(String),
 }
 
 impl Grant {
@@ -50,7 +52,17 @@ impl Grant {
         Self { proof: Proof::Program, view_only: false }
     }
 
-    /// Judges a further link of the session. Nobody can join one of the program's with a ticket.
+    /// The user as whom a further link of the session has to log in; nobody, where it began with a
+    /// ticket.
+    pub fn user(&self) -> &str {
+        match &self.proof {
+            Proof::User(name) => name,
+            _ => "",
+        }
+    }
+
+    /// Judges the ticket of a further link of the session. Nobody can join one of the program's with a
+    /// ticket.
     pub fn check(&self, ticket: Result<Plaintext, Undecryptable>) -> TicketOutcome {
         let Ok(plain) = ticket else { return TicketOutcome::Undecryptable };
         let given = password_in(plain.as_bytes());
@@ -70,6 +82,7 @@ impl fmt::Display for Proof {
             Self::Program => f.write_str("nothing, let in by the program"),
             Self::Password(_) => f.write_str("password"),
             Self::Ticket { id, name, .. } => write!(f, "ticket {id} for {name}"),
+            Self::User(name) => write!(f, "user {name}"),
         }
     }
 }
@@ -98,6 +111,7 @@ mod tests {
             assert_eq!(grant.check(Err(Undecryptable)), TicketOutcome::Undecryptable);
             assert!(!format!("{grant:?} {}", grant.proof).contains("hunter2"));
         }
+        assert_eq!(judge(&with(Proof::User("bob".into())), b"bob\0"), TicketOutcome::NotTheSessions);
         assert_eq!(ticket.proof.to_string(), "ticket 3 for alice");
         assert_eq!(judge(&Grant::to_everybody(), b"whatever\0"), TicketOutcome::Accepted);
         assert_eq!(Grant::to_everybody().check(Err(Undecryptable)), TicketOutcome::Undecryptable);

@@ -11,6 +11,10 @@ pub use grant::{Grant, Proof};
 pub use keys::{KeyError, KeyStock, Plaintext, TicketKey, Undecryptable};
 pub use password::{Password, PasswordError, PasswordFileError};
 pub use rate::{Attempt, AuthRate};
+pub use sasl::{
+    DEFAULT_ITERATIONS, LEAST_ITERATIONS, MOST_ITERATIONS, Sasl, SaslError, Users, UsersError, UsersReason,
+};
+pub(crate) use sasl::{Exchange, Progress};
 pub use ticket::{TicketCheck, TicketOutcome};
 pub(crate) use tickets::names;
 pub use tickets::{MOST_NAME_BYTES, MOST_TICKETS, TicketError, TicketView, TicketWish, Tickets};
@@ -23,6 +27,7 @@ mod grant;
 mod keys;
 mod password;
 mod rate;
+mod sasl;
 mod sys;
 mod ticket;
 mod tickets;

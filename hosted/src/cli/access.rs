@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use sumac::config::{Config, Name, Ticketing, Uuid};
+use sumac::config::{Config, Name, Sasl, SaslMechanism, Ticketing, Uuid};
 
 use super::values::{on_off, secret_file};
 
@@ -17,6 +17,19 @@ pub(super) struct AccessArgs {
     /// Let everybody in who reaches the port.
     #[arg(long)]
     disable_ticketing: bool,
+    /// Viewers log in with SASL, instead of a ticket; needs --sasl-users.
+    #[arg(long)]
+    sasl: bool,
+    /// File of users for SASL, which `sumac passwd` makes, or credential:NAME; SIGHUP reads it again.
+    #[arg(long, value_name = "FILE", value_parser = secret_file)]
+    sasl_users: Option<PathBuf>,
+    /// The only mechanisms that are offered, the most wanted first: SCRAM-SHA-256, PLAIN (inside TLS
+    /// only) [default: all].
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
+    sasl_mechanisms: Vec<SaslMechanism>,
+    /// Viewers may show a ticket instead.
+    #[arg(long)]
+    sasl_or_ticket: bool,
     /// UNIX socket for `sumac ticket`, `password`, `status` and `disconnect`; it answers to this user and
     /// to root.
     #[arg(long, value_name = "PATH")]
@@ -52,6 +65,12 @@ impl AccessArgs {
         if let Some(file) = self.password_file {
             config.ticketing = Ticketing::File(file);
         }
+        config.sasl.overrule(Sasl {
+            on: self.sasl,
+            users: self.sasl_users,
+            mechanisms: self.sasl_mechanisms,
+            or_ticket: self.sasl_or_ticket,
+        });
         config.control = self.control;
         config.auth_rate = self.auth_rate.unwrap_or(config.auth_rate);
         config.exclusive = self.exclusive;
@@ -67,6 +86,7 @@ impl AccessArgs {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
     use crate::cli::testing::{assert_error, config};
 
     #[test]
@@ -76,6 +96,11 @@ mod tests {
         assert_eq!(with("sumac --password-file pw"), "File(\"pw\")");
         assert_eq!(with("sumac --spice disable-ticketing=on --password-file pw"), "File(\"pw\")");
         assert_eq!(with("sumac --spice password=x --disable-ticketing"), "Disabled");
+        let sasl = config("sumac --spice sasl=on --sasl-users u --sasl-mechanisms PLAIN,SCRAM-SHA-256").sasl;
+        assert_eq!((sasl.on, sasl.or_ticket, sasl.users), (true, false, Some("u".into())));
+        assert_eq!(sasl.mechanisms.iter().map(SaslMechanism::as_str).collect::<Vec<_>>(), ["PLAIN", "SCRAM-SHA-256"]);
+        assert!(config("sumac --sasl --sasl-or-ticket").sasl.or_ticket);
+        assert!(!config("sumac --spice sasl=off").sasl.is_wanted());
         assert_eq!(config("sumac --control c").control, Some("c".into()));
         assert!(!config("sumac --auth-rate off").auth_rate);
         assert!(config("sumac --exclusive").exclusive);
@@ -87,6 +112,10 @@ mod tests {
     fn usage_errors_name_the_thing() {
         for (line, expected) in [
             ("sumac --auth-rate maybe", "error: invalid value 'maybe' for '--auth-rate <on|off>': 'maybe' is not on"),
+            (
+                "sumac --sasl-mechanisms plain",
+                "error: invalid value 'plain' for '--sasl-mechanisms <NAME,…>': 'plain' is",
+            ),
             ("sumac --password-file p --disable-ticketing", "error: the argument '--password-file <FILE>' cannot be"),
             ("sumac --uuid 1", "error: invalid value '1' for '--uuid <UUID>': '1' is not a UUID like"),
         ] {

@@ -14,6 +14,7 @@ pub(crate) use control::Ask;
 use control::ControlCommand;
 use listen::ListenArgs;
 use output::OutputArgs;
+pub(crate) use passwd::PasswdArgs;
 use picture::PictureArgs;
 use process::{ENCODER_HELPER, ProcessArgs};
 use source::SourceArgs;
@@ -23,6 +24,7 @@ mod access;
 mod control;
 mod listen;
 mod output;
+mod passwd;
 mod picture;
 mod process;
 mod source;
@@ -55,6 +57,8 @@ enum Command {
         #[arg(value_name = "NAME", default_values = ["localhost", "127.0.0.1", "::1"])]
         names: Vec<String>,
     },
+    /// Put a user into a file for --sasl-users; the password is asked for, or read from standard input.
+    Passwd(PasswdArgs),
     #[command(flatten)]
     Control(ControlCommand),
     /// Print what can be encoded here, per backend and device, or why not.
@@ -91,6 +95,8 @@ pub(crate) enum Action {
         /// For which hosts.
         names: Vec<String>,
     },
+    /// To change a file of users.
+    Passwd(PasswdArgs),
     /// To ask a running server.
     Ask(Ask),
     /// To say what can be encoded here.
@@ -151,6 +157,7 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Action, 
     let action = match cli.command {
         Some(Command::Probe { json }) => return Ok(Action::Probe { json }),
         Some(Command::EncoderHelper { role }) => return Ok(Action::EncoderHelper { role }),
+        Some(Command::Passwd(passwd)) => return Ok(Action::Passwd(passwd)),
         Some(Command::Control(command)) => return Ok(Action::Ask(command.into_ask())),
         Some(Command::Cert { dir, names }) => return Ok(Action::Cert { dir, names }),
         Some(Command::Qemu(qemu)) => qemu.into_action(),

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 
 pub use listen::{DEFAULT_ADDR, DEFAULT_PORT, Family, Listen, UnixAddress};
 pub use qemu::{QemuAddress, QemuDisplay};
+pub use sasl::{Sasl, SaslMechanism};
 pub use spice_option::{OptionError, apply_spice_options};
 pub use sumac_backends::registry::EncoderName;
 pub use sumac_core::link::{Policy, Security};
@@ -24,6 +25,7 @@ use crate::source::Size;
 
 mod listen;
 mod qemu;
+mod sasl;
 mod spice_option;
 mod sys;
 mod tls;
@@ -44,6 +46,8 @@ pub struct Config {
     pub web_root: Option<PathBuf>,
     /// What a client must know. Default: a random password.
     pub ticketing: Ticketing,
+    /// Whether viewers prove who they are with SASL instead of a ticket. Default: no.
+    pub sasl: Sasl,
     /// Whether wrong tickets slow down their sender's next new sessions. Default: yes.
     pub auth_rate: bool,
     /// Whether a new session ends the others, as in libspice-server. Default: no, all stay.
@@ -180,6 +184,7 @@ impl Default for Config {
             channel_security: Vec::new(),
             web_root: None,
             ticketing: Ticketing::Generated,
+            sasl: Sasl::default(),
             auth_rate: true,
             exclusive: false,
             vv: Some("sumac.vv".into()),

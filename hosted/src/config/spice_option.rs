@@ -2,7 +2,7 @@
 //!
 //! Words and escapes are QEMU's: a comma ends a value, `,,` is a comma in it, a boolean word without
 //! a value means `on`, the last of several equal words wins. A word that QEMU knows and this build
-//! does not serve is an error, unless its value asks for nothing (`sasl=off`).
+//! does not serve is an error.
 //!
 //! As in QEMU, `password=` can be seen by everybody who may list processes; a file is safer.
 
@@ -31,6 +31,7 @@ const SERVED: &[&str] = &[
     "playback-compression",
     "port",
     "rendernode",
+    "sasl",
     "seamless-migration",
     "streaming-video",
     "tls-channel",
@@ -45,15 +46,8 @@ const SERVED: &[&str] = &[
     "zlib-glz-wan-compression",
 ];
 
-/// Words that QEMU knows and this build does not serve, with the value that asks for nothing.
-const UNSERVED: &[(&str, Option<&str>)] = &[
-    ("agent-mouse", None),
-    ("max-refresh-rate", None),
-    ("password-secret", None),
-    ("sasl", Some("off")),
-    ("tls-ciphers", None),
-    ("x509-dh-key-file", None),
-];
+/// Words that QEMU knows and this build does not serve.
+const UNSERVED: &[&str] = &["agent-mouse", "max-refresh-rate", "password-secret", "tls-ciphers", "x509-dh-key-file"];
 
 /// What is wrong with an option string. The message names the word.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -115,6 +109,7 @@ struct Wanted {
     ipv6: bool,
     password: Option<Password>,
     disable_ticketing: Option<bool>,
+    sasl: Option<bool>,
     disable_copy_paste: Option<bool>,
     disable_agent_file_xfer: Option<bool>,
     image_compression: Option<super::ImageCompression>,
@@ -154,12 +149,13 @@ impl Wanted {
             "zlib-glz-wan-compression" => self.zlib_glz_wan_compression = Some(parsed(word, value)?),
             "streaming-video" => self.streaming_video = Some(parsed(word, value)?),
             "video-codecs" | "video-codec" => self.video_codecs = Some(parsed(word, value)?),
+            "sasl" => self.sasl = Some(boolean(word, value)?),
             "rendernode" => self.rendernode = Some(text(word, value)?),
             // Whether the pictures are drawn by GL is for their source to say.
             "gl" => drop(boolean(word, value)?),
             // libvirt always writes it. It says what to try when a virtual machine moves, and none does here.
             "seamless-migration" => drop(boolean(word, value)?),
-            _ => return unserved(word, value.as_deref()),
+            _ => return Err(unserved(word)),
         }
         Ok(())
     }
@@ -185,6 +181,7 @@ impl Wanted {
             (_, Some(password)) => config.ticketing = Ticketing::Password(password),
             _ => {}
         }
+        config.sasl.on = self.sasl.unwrap_or(config.sasl.on);
         config.image_compression = self.image_compression.unwrap_or(config.image_compression);
         config.copy_paste = self.disable_copy_paste.map_or(config.copy_paste, |off| !off);
         config.file_transfer = self.disable_agent_file_xfer.map_or(config.file_transfer, |off| !off);
@@ -222,13 +219,10 @@ fn split(text: &str) -> Vec<(String, Option<String>)> {
     items.into_iter().map(split_item).collect()
 }
 
-/// A word that is not served: fine if it asks for nothing.
-fn unserved(word: &str, value: Option<&str>) -> Result<(), OptionError> {
-    match UNSERVED.iter().find(|(known, _)| *known == word) {
-        Some((_, nothing)) if nothing.is_some() && value.or(Some("on")) == *nothing => Ok(()),
-        Some(_) => Err(OptionError::NotBuilt { word: word.into() }),
-        None => Err(OptionError::Unknown { word: word.into() }),
-    }
+/// Why a word is not served.
+fn unserved(word: &str) -> OptionError {
+    let word = word.to_owned();
+    if UNSERVED.contains(&word.as_str()) { OptionError::NotBuilt { word } } else { OptionError::Unknown { word } }
 }
 
 fn text(word: &str, value: Option<String>) -> Result<String, OptionError> {
@@ -361,7 +355,6 @@ mod tests {
             ("tls-ciphers=x", not_built("tls-ciphers")),
             ("tls-channel=x", "tls-channel: 'x' is not one of default, main, display, inputs, cursor, playback, record, tunnel, smartcard, usbredir, port, webdav".into()),
             ("gl=yes", "gl: 'yes' is not on or off".to_owned()),
-            ("sasl", not_built("sasl")),
             ("seamless-migration=2", "seamless-migration: '2' is not on or off".into()),
         ] {
             assert_eq!(apply(text).unwrap_err(), expected, "{text}");
@@ -375,11 +368,8 @@ mod tests {
 
     #[test]
     fn every_word_of_qemu_is_known() {
-        for (word, nothing) in UNSERVED {
+        for word in UNSERVED {
             assert_eq!(apply(&format!("{word}=some")).unwrap_err(), not_built(word));
-            if let Some(nothing) = nothing {
-                assert!(apply(&format!("{word}={nothing}")).is_ok(), "{word}");
-            }
         }
         for word in SERVED {
             assert!(!apply(word).is_err_and(|error| error.contains("supported are")), "{word}");

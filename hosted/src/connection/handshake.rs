@@ -4,25 +4,26 @@ use std::io::ErrorKind;
 use std::time::Duration;
 
 use sumac_core::link::{
-    Admission, LinkClosed, LinkPoll, Linking, Opened, Question, ServerConfig, ServerLink, Verdict, Wanted,
+    Admission, Auth, LinkClosed, LinkPoll, Linking, Opened, Question, ServerConfig, ServerLink, Wanted,
 };
 use sumac_core::proto::caps::{DisplayCaps, InputsCaps, MainCaps, PlaybackCaps, RecordCaps, VmcCaps};
 use sumac_core::proto::common::ChannelType;
 use sumac_core::time::Millis;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
-use crate::auth::{Attempt, Grant, TicketKey};
+use super::proof::{Denied, SASL_MOST};
+use crate::auth::{Exchange, Grant, TicketKey};
 use crate::config::channel_policy;
 use crate::ledger::Refused;
-use crate::server::{Engine, Found};
+use crate::server::Engine;
 use crate::sound::opus_is_there;
 use crate::transport::{HANDSHAKE_TIME, NotEntered, Peer, Stream};
 
 /// Bytes read at once; a whole link is a few hundred.
 const READ_STEP: usize = 1024;
 /// Room for the largest piece that a server says: the link reply.
-const OUT: usize = 512;
+pub(super) const OUT: usize = 512;
 
 /// An open channel, and what the client said right behind its link.
 pub(crate) struct Linked {
@@ -41,6 +42,9 @@ pub(crate) enum LinkFailed {
     /// The ticket was not accepted; the reason holds no secret.
     #[error("ticket refused: {0}")]
     Ticket(String),
+    /// SASL came to nothing; the reason holds no secret.
+    #[error("SASL refused: {0}")]
+    Sasl(&'static str),
     /// It never came to a link.
     #[error(transparent)]
     NotEntered(#[from] NotEntered),
@@ -60,6 +64,7 @@ impl LinkFailed {
     pub(crate) fn class(&self) -> Refused {
         match self {
             Self::Ticket(_) => Refused::Ticket,
+            Self::Sasl(_) => Refused::Sasl,
             // What is not TLS or WebSocket is as invalid as what is not SPICE.
             Self::NotEntered(NotEntered::Io(error)) | Self::Io(error) if error.kind() != ErrorKind::InvalidData => {
                 Refused::Broken
@@ -80,15 +85,17 @@ pub(crate) async fn handshake(
 ) -> Result<Linked, LinkFailed> {
     let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
     let (secure, policy) = (stream.is_secure(), channel_policy(&engine.config().channel_security));
-    let machine = ServerLink::new(engine.now(), ServerConfig { wait_ms, secure, policy, ..ServerConfig::default() });
+    let machine = ServerLink::new(engine.now(), ServerConfig { wait_ms, secure, policy, auth: auth(engine, trusted) });
     let mut link = Link {
         engine,
         peer,
         trusted,
         machine,
         received: Vec::new(),
-        key: None,
         wanted: None,
+        key: None,
+        exchange: None,
+        tried: false,
         grant: None,
         denied: None,
     };
@@ -106,16 +113,26 @@ pub(crate) async fn handshake(
     }
 }
 
-struct Link<'e> {
-    engine: &'e Engine,
-    peer: &'e Peer,
-    trusted: bool,
-    machine: ServerLink,
+/// A link that is being made.
+pub(super) struct Link<'e> {
+    pub(super) engine: &'e Engine,
+    pub(super) peer: &'e Peer,
+    /// The program answers for whoever it is.
+    pub(super) trusted: bool,
+    pub(super) machine: ServerLink,
     received: Vec<u8>,
-    key: Option<TicketKey>,
-    wanted: Option<Wanted>,
-    grant: Option<Grant>,
-    denied: Option<String>,
+    /// What the client asked for.
+    pub(super) wanted: Option<Wanted>,
+    /// For its ticket.
+    pub(super) key: Option<TicketKey>,
+    /// By which it logs in.
+    pub(super) exchange: Option<Exchange>,
+    /// It has begun to.
+    pub(super) tried: bool,
+    /// What let it in.
+    pub(super) grant: Option<Grant>,
+    /// Why it was not.
+    pub(super) denied: Option<Denied>,
 }
 
 enum Said {
@@ -133,7 +150,11 @@ impl Link<'_> {
                 LinkPoll::Wait(until) => return Ok(Said::Wait(until)),
                 LinkPoll::Open(opened) => return Ok(Said::Open(opened)),
                 LinkPoll::Closed(closed) => {
-                    return Err(self.denied.take().map_or(LinkFailed::Closed(closed), LinkFailed::Ticket));
+                    return Err(match self.denied.take() {
+                        Some(Denied::Ticket(why)) => LinkFailed::Ticket(why),
+                        Some(Denied::Sasl(why)) => LinkFailed::Sasl(why),
+                        None => LinkFailed::Closed(closed),
+                    });
                 }
             }
         }
@@ -142,6 +163,9 @@ impl Link<'_> {
     /// Hands over what was received, if it is enough; `false` when more must be read first.
     async fn hear(&mut self, stream: &mut Stream) -> Result<bool, LinkFailed> {
         let want = self.machine.want();
+        if want > SASL_MOST {
+            return Err(LinkFailed::Sasl("the client has a step of more than 64 KiB"));
+        }
         if want == 0 || self.received.len() < want {
             return Ok(false);
         }
@@ -153,7 +177,9 @@ impl Link<'_> {
                 let verdict = self.check_ticket(encrypted).await;
                 self.machine.ticket(verdict).map_err(internal)?;
             }
-            // Only tickets are configured.
+            Some(Question::SaslMechanisms) => self.offer(stream).await?,
+            Some(Question::SaslChoice(mechanism)) => self.choose(mechanism, stream.is_secure())?,
+            Some(Question::SaslResponse(data)) => self.step(stream, data).await?,
             Some(other) => return Err(LinkFailed::Internal(format!("unexpected question {other:?}"))),
         }
         Ok(true)
@@ -162,6 +188,11 @@ impl Link<'_> {
     async fn admit(&mut self, stream: &mut Stream, wanted: &Wanted) -> Result<(), LinkFailed> {
         self.wanted = Some(*wanted);
         let mut out = [0; OUT];
+        let channel_caps = own_caps(wanted.channel_type);
+        if auth(self.engine, self.trusted) == Auth::Sasl {
+            let len = self.machine.admit(&Admission::Admit { public_key: None, channel_caps }, &mut out);
+            return Ok(stream.write_all(out.get(..len.map_err(internal)?).unwrap_or_default()).await?);
+        }
         let key = match self.engine.keys.take().await {
             Ok(key) => key,
             Err(error) => {
@@ -170,62 +201,10 @@ impl Link<'_> {
                 return Ok(stream.write_all(out.get(..len).unwrap_or_default()).await?);
             }
         };
-        let admission =
-            Admission::Admit { public_key: Some(key.public_key()), channel_caps: own_caps(wanted.channel_type) };
+        let admission = Admission::Admit { public_key: Some(key.public_key()), channel_caps };
         let len = self.machine.admit(&admission, &mut out).map_err(internal)?;
         self.key = Some(key);
         Ok(stream.write_all(out.get(..len).unwrap_or_default()).await?)
-    }
-
-    /// Whether the ticket is right; a wrong one makes its sender's next new session wait.
-    async fn check_ticket(&mut self, encrypted: &[u8; 128]) -> Verdict {
-        let Some(found) = self.found() else { return self.deny("nothing was asked for".into()) };
-        let peer = self.peer.key();
-        let session = found.session();
-        if self.trusted {
-            self.grant = Some(session.map_or_else(Grant::to_program, |session| session.grant.clone()));
-            return found.verdict();
-        }
-        if session.is_none() {
-            // Not held across the wait: others are checked meanwhile.
-            let attempt = self.engine.rate.borrow_mut().begin(peer, std::time::Instant::now());
-            match attempt {
-                Attempt::After(Duration::ZERO) => {}
-                Attempt::After(wait) => sleep(wait).await,
-                Attempt::Deny => return self.deny("too many wrong tickets before".into()),
-            }
-        }
-        let Some(key) = self.key.take() else { return self.deny("no key".into()) };
-        let ticket = key.decrypt(encrypted);
-        let grant = match session {
-            Some(session) => {
-                let outcome = session.grant.check(ticket);
-                if outcome.is_accepted() { Ok(session.grant.clone()) } else { Err(outcome) }
-            }
-            None => {
-                let spends = matches!(found, Found::Channel(None));
-                self.engine.tickets.borrow_mut().check(ticket, spends, std::time::Instant::now())
-            }
-        };
-        match grant {
-            Ok(grant) => self.grant = Some(grant),
-            Err(outcome) => return self.deny(outcome.to_string()),
-        }
-        if session.is_none() {
-            self.engine.rate.borrow_mut().succeeded(&peer);
-        }
-        found.verdict()
-    }
-
-    /// What the link asks for, as things are now.
-    fn found(&self) -> Option<Found> {
-        let wanted = self.wanted?;
-        Some(self.engine.find(wanted.connection_id, wanted.channel_type, wanted.channel_id))
-    }
-
-    fn deny(&mut self, why: String) -> Verdict {
-        self.denied = Some(why);
-        Verdict::Denied
     }
 
     async fn receive(&mut self, stream: &mut Stream, until: Option<Millis>) -> Result<(), LinkFailed> {
@@ -239,6 +218,11 @@ impl Link<'_> {
             Err(_) => Ok(()),
         }
     }
+}
+
+/// How this client proves who it is. Those for whom the program answers send a ticket, as all clients can.
+fn auth(engine: &Engine, trusted: bool) -> Auth {
+    if trusted { Auth::Ticket } else { engine.auth() }
 }
 
 /// What this server can do on a channel of this type.
@@ -260,6 +244,6 @@ fn own_caps(kind: ChannelType) -> u32 {
     }
 }
 
-fn internal(error: impl std::fmt::Display) -> LinkFailed {
+pub(super) fn internal(error: impl std::fmt::Display) -> LinkFailed {
     LinkFailed::Internal(error.to_string())
 }

@@ -9,6 +9,7 @@ mod account;
 mod handshake;
 mod outbox;
 mod pacer;
+mod proof;
 mod report;
 
 use std::io;

@@ -148,6 +148,11 @@ pub enum Proven {
         #[serde(rename = "for")]
         name: String,
     },
+    /// SASL.
+    User {
+        /// Who it is.
+        name: String,
+    },
 }
 
 /// An open channel.

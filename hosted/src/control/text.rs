@@ -54,6 +54,7 @@ impl fmt::Display for Proven {
             Self::Nothing => f.write_str("nothing"),
             Self::Password => f.write_str("the password"),
             Self::Ticket { id, name } => write!(f, "ticket {id} for {name}"),
+            Self::User { name } => write!(f, "user {name}'s login"),
         }
     }
 }

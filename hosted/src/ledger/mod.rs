@@ -64,6 +64,8 @@ pub enum Refused {
     Protocol,
     /// The ticket was not accepted.
     Ticket,
+    /// SASL did not prove who it is.
+    Sasl,
     /// It ended by itself.
     Broken,
     /// Too many connections waited to be linked.
@@ -126,12 +128,12 @@ impl Count {
 
 impl Refused {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Protocol, Self::Ticket, Self::Broken, Self::Crowded, Self::Session, Self::Internal];
+    pub const ALL: [Self; 7] =
+        [Self::Protocol, Self::Ticket, Self::Sasl, Self::Broken, Self::Crowded, Self::Session, Self::Internal];
 
     /// Its name.
     pub fn name(self) -> &'static str {
-        ["protocol", "ticket", "broken", "crowded", "session", "internal"][self as usize]
+        ["protocol", "ticket", "sasl", "broken", "crowded", "session", "internal"][self as usize]
     }
 }
 
@@ -225,7 +227,7 @@ mod tests {
         ledger.traffic(ChannelType(200)).opened();
         assert_eq!(ledger.figures().map(|figures| figures.n), [0, 0, 0, 1, 0, 0]);
         assert_eq!(Count::ALL.map(|count| ledger.count(count)), [0, 0, 0, 2, 0, 0]);
-        assert_eq!(Refused::ALL.map(|why| ledger.refused(why)), [0, 1, 0, 0, 0, 0]);
+        assert_eq!(Refused::ALL.map(|why| ledger.refused(why)), [0, 1, 0, 0, 0, 0, 0]);
         let open: Vec<_> = ledger.channels().filter(|(_, traffic)| traffic.open() > 0).map(|(name, _)| name).collect();
         assert_eq!(open, ["other", "display"]);
         for (at, (step, count, why)) in

@@ -125,7 +125,7 @@ fn readable(config: &Config) -> Vec<PathBuf> {
     paths.extend(["/proc/self", "/proc/sys/vm/overcommit_memory", "/dev/urandom"].map(PathBuf::from));
     paths.extend(config.web_root.clone());
     // Whoever replaces a file makes a new one, so it is the folder that counts, and where a link in it leads.
-    for file in config.tls.files() {
+    for file in config.tls.files().into_iter().chain(config.sasl.users.clone()) {
         paths.extend(file.canonicalize().ok().map(|real| folder(&real)));
         paths.push(folder(&file));
     }

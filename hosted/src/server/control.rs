@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use sumac_core::link::Auth;
+
 use super::Engine;
 use crate::auth::{Proof, TicketCheck, TicketView, TicketWish, names};
 use crate::config::channel_name;
@@ -13,6 +15,9 @@ pub(super) fn answer(engine: &Engine, request: Request) -> Reply {
     let now = Instant::now();
     let mut tickets = engine.tickets.borrow_mut();
     Reply::Ok(match request {
+        Request::MakeTicket { .. } | Request::SetPassword { .. } if engine.auth() == Auth::Sasl => {
+            return Reply::Error("viewers log in with SASL: tickets and passwords let nobody in here".into());
+        }
         Request::MakeTicket { name, once, ttl, view_only } => {
             let wish = TicketWish { name, once, lifetime: ttl.map(Duration::from_secs), view_only };
             let name = wish.name.clone();
@@ -98,6 +103,7 @@ fn viewer_status(session: &Session) -> ViewerStatus {
             Proof::None | Proof::Program => Proven::Nothing,
             Proof::Password(_) => Proven::Password,
             Proof::Ticket { id, name, .. } => Proven::Ticket { id: *id, name: name.clone() },
+            Proof::User(name) => Proven::User { name: name.clone() },
         },
         view_only: session.grant.view_only,
         latency_ms: latency.map(millis),

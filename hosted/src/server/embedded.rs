@@ -23,7 +23,7 @@ use super::newcomer::{Newcomer, Waiting, connection};
 use super::observer::Observer;
 use super::source_thread::{Ended, SourceThread};
 use super::{Displays, Engine, sys};
-use crate::auth::{KeyStock, TicketCheck, Tickets};
+use crate::auth::{KeyStock, Sasl, TicketCheck, Tickets};
 use crate::config::Config;
 use crate::source::{Source, ToSource};
 use crate::transport::{Entrance, Gate, Listeners, Peer, Stream};
@@ -134,6 +134,7 @@ impl Server {
         observer: Observer,
     ) -> anyhow::Result<Self> {
         let gate = Rc::new(Gate::new(&config)?);
+        let sasl = config.sasl.is_wanted().then(|| Sasl::open(&config.sasl)).transpose()?;
         let keys = KeyStock::start()?;
         let listen = &config.listen;
         let listens = listen.port.is_some() || listen.tls_port.is_some() || listen.unix.is_some();
@@ -141,7 +142,7 @@ impl Server {
         let epoch = tokio::time::Instant::now();
         let displays = Displays::new(&config, epoch);
         let (source, ended) = SourceThread::start(source, Arc::new(displays.host().clone()))?;
-        let engine = Engine::new(config, epoch, displays, source, keys, Tickets::new(tickets));
+        let engine = Engine::new(config, epoch, displays, source, keys, Tickets::new(tickets), sasl);
         engine.observe(observer);
         Ok(Self { engine, gate, listeners, source: ended })
     }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use sumac_core::link::Verdict;
+use sumac_core::link::{Auth, Verdict};
 use sumac_core::proto::common::ChannelType;
 use sumac_core::time::Millis;
 use tokio::time::Instant;
@@ -14,7 +14,7 @@ use super::displays::Displays;
 use super::observer::{Observed, Observer, OpenChannel};
 use super::source_thread::SourceThread;
 use crate::agent::{Board, Filter, Relay};
-use crate::auth::{AuthRate, Grant, KeyStock, Tickets};
+use crate::auth::{AuthRate, Grant, KeyStock, Sasl, Tickets};
 use crate::config::Config;
 use crate::connection::millis;
 use crate::devices::DeviceHub;
@@ -46,6 +46,8 @@ pub(crate) struct Engine {
     opened: Cell<u64>,
     pub(crate) keys: KeyStock,
     pub(crate) tickets: RefCell<Tickets>,
+    /// Instead of tickets, or beside them.
+    pub(crate) sasl: Option<Sasl>,
     pub(crate) rate: RefCell<AuthRate>,
     /// Encoders of pictures.
     pub(crate) encoders: Rc<RefCell<Encoders>>,
@@ -88,6 +90,7 @@ impl Engine {
         source: SourceThread,
         keys: KeyStock,
         tickets: Tickets,
+        sasl: Option<Sasl>,
     ) -> Rc<Self> {
         let rate = RefCell::new(AuthRate::new(config.auth_rate));
         let Peripherals { sound, devices, clipboard } = displays.host().peripherals().clone();
@@ -113,6 +116,7 @@ impl Engine {
             opened: Cell::new(0),
             keys,
             tickets: RefCell::new(tickets),
+            sasl,
             rate,
             encoders,
         })
@@ -120,6 +124,24 @@ impl Engine {
 
     pub(crate) fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// How viewers prove who they are.
+    pub(crate) fn auth(&self) -> Auth {
+        match &self.sasl {
+            None => Auth::Ticket,
+            Some(_) if self.config.sasl.or_ticket => Auth::TicketOrSasl,
+            Some(_) => Auth::Sasl,
+        }
+    }
+
+    /// Reads the users again, and says in the log what came of it.
+    pub(crate) fn reload_users(&self) {
+        match self.sasl.as_ref().map(Sasl::reload) {
+            None => {}
+            Some(Ok(())) => tracing::info!("the users were read again"),
+            Some(Err(error)) => tracing::error!(%error, "the old users stay in use"),
+        }
     }
 
     /// The moment that the protocol's clock counts from.

@@ -16,7 +16,7 @@ use super::pages::{answer, open_metrics};
 use super::source_thread::{Ended, SourceThread};
 use super::welcome::{Access, welcome};
 use super::{Displays, Engine, checks};
-use crate::auth::{KeyStock, Tickets};
+use crate::auth::{KeyStock, Sasl, Tickets};
 use crate::config::{Config, SourceChoice};
 use crate::control::{self, Control};
 use crate::metrics;
@@ -52,6 +52,7 @@ struct Opened {
     signals: Signals,
     gate: Rc<Gate>,
     access: Access,
+    sasl: Option<Sasl>,
     epoch: tokio::time::Instant,
     displays: Displays,
     source: Box<dyn Source>,
@@ -79,7 +80,7 @@ impl Running {
 
     /// Starts the threads, and waits for the first picture.
     async fn begin(config: Config, opened: Opened) -> anyhow::Result<Self> {
-        let Opened { signals, gate, access, epoch, displays, source, listeners, metrics, control } = opened;
+        let Opened { signals, gate, access, sasl, epoch, displays, source, listeners, metrics, control } = opened;
         let keys = KeyStock::start()?;
         let (source, mut ended) = SourceThread::start(source, Arc::new(displays.host().clone()))?;
         first_picture(&displays, &mut ended).await?;
@@ -88,7 +89,7 @@ impl Running {
         let activity = source.activity(Arc::clone(displays.ledger()));
         let reporter = Reporter::start(io::stdout(), &ready, activity, config.stats)?;
         let tickets = Tickets::new(access.ticket_check(Instant::now()));
-        let engine = Engine::new(config, epoch, displays, source, keys, tickets);
+        let engine = Engine::new(config, epoch, displays, source, keys, tickets, sasl);
         checks::start(engine.config(), engine.displays().host().peripherals())?;
         if let Some(listener) = metrics {
             let engine = Rc::clone(&engine);
@@ -146,7 +147,10 @@ impl Running {
                 Some(qemu) => qemu.signal(signal),
                 None => return true,
             },
-            Request::Reload => self.gate.reload(),
+            Request::Reload => {
+                self.gate.reload();
+                self.engine.reload_users();
+            }
             Request::WriteReference => {
                 self.engine.take_mail();
                 write_reference(self.engine.config(), self.engine.displays()).unwrap_or_else(|error| {
@@ -180,9 +184,10 @@ impl Running {
 
 impl Opened {
     async fn new(config: &Config) -> anyhow::Result<Self> {
-        let signals = Signals::install(config.tls.is_wanted())?;
+        let signals = Signals::install(config.tls.is_wanted() || config.sasl.users.is_some())?;
         let gate = Rc::new(Gate::new(config)?);
-        let access = Access::prepare(&config.ticketing)?;
+        let access = Access::prepare(config)?;
+        let sasl = config.sasl.is_wanted().then(|| Sasl::open(&config.sasl)).transpose()?;
         report_opus();
         let epoch = tokio::time::Instant::now();
         let displays = Displays::new(config, epoch);
@@ -190,7 +195,7 @@ impl Opened {
         let listeners = Listeners::open(&config.listen)?;
         let metrics = open_metrics(config).await?;
         let control = config.control.as_deref().map(control::listen).transpose()?;
-        Ok(Self { signals, gate, access, epoch, displays, source, listeners, metrics, control })
+        Ok(Self { signals, gate, access, sasl, epoch, displays, source, listeners, metrics, control })
     }
 }
 

@@ -38,5 +38,5 @@ pub(crate) fn engine_with(config: Config, keys: KeyStock) -> io::Result<Rc<Engin
     let displays = Displays::new(&config, epoch);
     let (source, _) = SourceThread::start(Box::new(Nothing), Arc::new(displays.host().clone()))?;
     let tickets = Tickets::new(TicketCheck::disabled());
-    Ok(Engine::new(config, epoch, displays, source, keys, tickets))
+    Ok(Engine::new(config, epoch, displays, source, keys, tickets, None))
 }

@@ -12,24 +12,31 @@ use crate::vv::{self, Secure, Target};
 pub(super) struct Access {
     password: Option<Password>,
     made_up: bool,
+    /// No ticket lets anybody in.
+    locked: bool,
 }
 
 impl Access {
     /// Reads or makes the password.
-    pub(super) fn prepare(ticketing: &Ticketing) -> anyhow::Result<Self> {
+    pub(super) fn prepare(config: &Config) -> anyhow::Result<Self> {
+        if config.sasl.is_wanted() && !config.sasl.or_ticket {
+            return Ok(Self { password: None, made_up: false, locked: true });
+        }
+        let ticketing = &config.ticketing;
         let password = match ticketing {
             Ticketing::Disabled => None,
             Ticketing::Generated => Some(Password::generate()?),
             Ticketing::Password(password) => Some(password.clone()),
             Ticketing::File(path) => Some(Password::from_file(path)?),
         };
-        Ok(Self { password, made_up: matches!(ticketing, Ticketing::Generated) })
+        Ok(Self { password, made_up: matches!(ticketing, Ticketing::Generated), locked: false })
     }
 
     /// What clients must know.
     pub(super) fn ticket_check(&self, now: Instant) -> TicketCheck {
         match &self.password {
             Some(password) => TicketCheck::password(password.clone(), None, now),
+            None if self.locked => TicketCheck::locked(),
             None => TicketCheck::disabled(),
         }
     }

@@ -61,7 +61,7 @@ impl Gate {
         };
         let files = config.web_root.as_ref().map(open).transpose()?;
         // A page of another host could use a desktop that asks for no password.
-        let any_page = !matches!(config.ticketing, Ticketing::Disabled);
+        let any_page = !matches!(config.ticketing, Ticketing::Disabled) || config.sasl.is_wanted();
         Ok(Self { tls, files, any_page })
     }
 

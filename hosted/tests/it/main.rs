@@ -15,6 +15,7 @@ mod link;
 mod metrics;
 mod open;
 mod sandbox;
+mod sasl;
 mod sumac;
 mod tls;
 mod web;

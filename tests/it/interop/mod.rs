@@ -12,6 +12,7 @@ mod pictures;
 mod programs;
 mod qemu;
 mod recorded_anew;
+mod sasl;
 mod slow_viewer;
 mod streaming_agent;
 mod tls;

@@ -290,7 +290,7 @@ pub(crate) fn run_sumac(folder: &Path, arguments: &[&str]) {
 
 /// The binary of the run's own profile and target folder. `CARGO_BIN_EXE_…` names binaries of the
 /// same package only, so cargo is asked to build it, once; nothing is done when it is fresh.
-fn sumac_binary() -> &'static Path {
+pub(crate) fn sumac_binary() -> &'static Path {
     static BINARY: LazyLock<PathBuf> = LazyLock::new(|| {
         if let Some(ready) = beside("sumac") {
             return ready;
