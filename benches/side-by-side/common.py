@@ -22,6 +22,20 @@ def skip(reason):
     sys.exit(0)
 
 
+def need_gi():
+    gi = 'import gi; gi.require_version("SpiceClientGLib", "2.0")'
+    if subprocess.run([PYTHON, "-c", gi], stderr=subprocess.DEVNULL).returncode:
+        skip("python3-gi and gir1.2-spiceclientglib-2.0")
+
+
+def build(*packages):
+    """Builds the programs of these packages; answers the folder in which they are."""
+    cargo = ["cargo", "build", "--release", "-q", *(word for name in packages for word in ("-p", name)), "--bins"]
+    subprocess.run(cargo, cwd=ROOT, check=True)
+    metadata = subprocess.check_output(["cargo", "metadata", "--format-version", "1", "--no-deps"], cwd=ROOT)
+    return pathlib.Path(json.loads(metadata)["target_directory"]) / "release"
+
+
 class Bench:
     """The two servers, ready to start, and a folder for what they need."""
 
@@ -29,17 +43,12 @@ class Bench:
         self.folder = pathlib.Path(folder)
         if subprocess.run(["pkg-config", "--exists", "spice-server", "glib-2.0"]).returncode:
             skip("libspice-server-dev")
-        gi = 'import gi; gi.require_version("SpiceClientGLib", "2.0")'
-        if subprocess.run([PYTHON, "-c", gi], stderr=subprocess.DEVNULL).returncode:
-            skip("python3-gi and gir1.2-spiceclientglib-2.0")
+        need_gi()
         flags = subprocess.check_output(["pkg-config", "--cflags", "--libs", "spice-server", "glib-2.0"], text=True)
         self.c_server = self.folder / "c-server"
         subprocess.run(["cc", "-O2", "-o", self.c_server, HERE / "c-server.c", *flags.split()], check=True)
-        cargo = ["cargo", "build", "--release", "-q", "-p", "sumac", "-p", "sumac-benches", "--bins"]
-        subprocess.run(cargo, cwd=ROOT, check=True)
-        metadata = subprocess.check_output(["cargo", "metadata", "--format-version", "1", "--no-deps"], cwd=ROOT)
-        self.target = pathlib.Path(json.loads(metadata)["target_directory"])
-        self.built = self.target / "release"
+        self.built = build("sumac", "sumac-benches")
+        self.target = self.built.parent
 
     def film(self, kind, count):
         """A film of that kind; see benches/src/bin/films.rs."""
