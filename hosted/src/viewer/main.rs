@@ -7,7 +7,7 @@ use sumac_core::channel::main::{MainEvent, MainServer};
 use sumac_core::channel::{Heard, Refused};
 use sumac_core::limits::AGENT_TOKENS;
 use sumac_core::proto::caps::MainCaps;
-use sumac_core::proto::common::LinkError;
+use sumac_core::proto::common::{self, LinkError, Notify as Notice, NotifyText, Severity, Visibility};
 use sumac_core::proto::main::{
     AgentConnected, AgentConnectedTokens, AgentData, AgentDisconnected, AgentToken, ChannelId, ChannelsList, Init,
     MouseMode, MouseModes, Name, ServerMessage, Uuid,
@@ -109,6 +109,18 @@ impl Main {
         }
     }
 
+    /// Tells the user something, in the words of libspice-server.
+    fn send_notice(&self, line: &mut Line<MainServer>, text: &[u8]) -> Result<(), Close> {
+        let notice = Notice {
+            time_stamp: line.now().0.saturating_mul(1_000_000),
+            severity: Severity::WARN,
+            visibility: Visibility::HIGH,
+            what: 0,
+            message: NotifyText(text),
+        };
+        send(line, &ServerMessage::Common(common::ServerMessage::Notify(notice)))
+    }
+
     /// The mode that a viewer is put into when it comes and when the source's mouse is another one.
     fn take_mouse(&mut self) {
         self.absolute = self.engine.displays().absolute();
@@ -186,6 +198,9 @@ impl Handler for Main {
             self.send_identity(line)?;
         }
         self.send_channels(line)?;
+        if self.session.insecure_keyboard.take() {
+            self.send_notice(line, b"keyboard channel is insecure")?;
+        }
         if self.agent.as_mut().is_some_and(|agent| agent.follow(guest(&self.engine))) {
             Self::send_other_agent(line)?;
         }

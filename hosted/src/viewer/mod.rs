@@ -63,6 +63,8 @@ pub(crate) struct Session {
     ended: Cell<Option<&'static str>>,
     /// Something that a viewer who may only look said was ignored.
     ignored: Cell<bool>,
+    /// Its user has to be told that what is typed travels in clear.
+    insecure_keyboard: Cell<bool>,
     /// What its display channels share.
     pictures: picture::Shared,
     channels: RefCell<Vec<OpenChannel>>,
@@ -84,6 +86,7 @@ impl Session {
             mouse_mode: Cell::new(MouseModes::CLIENT),
             ended: Cell::new(None),
             ignored: Cell::new(false),
+            insecure_keyboard: Cell::new(false),
             pictures: picture::Shared::default(),
             channels: RefCell::default(),
         })
@@ -240,6 +243,11 @@ impl Context<'_> {
     }
 
     async fn inputs(&self, linked: Linked) -> Close {
+        // Nobody listens on a UNIX socket.
+        if !self.stream.is_secure() && matches!(self.session.peer, Peer::Tcp(_)) {
+            self.session.insecure_keyboard.set(true);
+            self.session.ring();
+        }
         let machine = InputsServer::new(linked.opened.negotiated);
         let handler = inputs::Inputs::new(Rc::clone(self.engine), Rc::clone(self.session), self.bell);
         self.drive(machine, handler, linked).await

@@ -5,6 +5,7 @@ use std::io::{Read, Write};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::client::{DISPLAY, MAIN, connect, hello, link, read_reply};
+use crate::open::{INPUTS, Viewer};
 use crate::sumac::Sumac;
 
 const ACCEPTED: u32 = 0;
@@ -117,6 +118,18 @@ fn guessing_does_not_keep_a_session_from_opening_its_channels() {
     let mut display = link(sumac.told("addr"), session, DISPLAY);
     let ticket = display.encrypt(b"secret\0").unwrap();
     assert_eq!(display.present(&ticket), ACCEPTED, "{}", sumac.err());
+}
+
+#[test]
+fn who_types_in_clear_is_told_so() {
+    let sumac = Sumac::start(&["--port", "0", "--vv", "none", "--disable-ticketing"]);
+    let Some(mut viewer) = Viewer::connect(&sumac) else { return skipped() };
+    let _display = viewer.open(&sumac, DISPLAY);
+    let _inputs = viewer.open(&sumac, INPUTS);
+    // SPICE_MSG_NOTIFY: time, severity WARN, visibility HIGH, no number, the words.
+    let body = std::iter::from_fn(|| viewer.main.next().ok()).find(|(id, _)| *id == 7).expect("a notice").1;
+    assert_eq!(body[8..20], [1, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0]);
+    assert_eq!(body[24..], *b"keyboard channel is insecure\0");
 }
 
 #[test]
