@@ -45,6 +45,8 @@ enum Order {
     Client { socket: OwnedFd, entrance: Entrance, trusted: bool },
     /// Let in whom this lets in, from now on.
     Tickets(TicketCheck),
+    /// End all viewers' sessions.
+    Disconnect,
     /// End.
     Quit,
 }
@@ -99,6 +101,12 @@ impl Embedded {
     pub fn add_client(&self, socket: OwnedFd, entrance: Entrance, trusted: bool) {
         // A server that broke down closes it.
         let _ = self.orders.send(Order::Client { socket, entrance, trusted });
+    }
+
+    /// Ends the sessions of all viewers.
+    pub fn disconnect(&self) {
+        // A server that broke down has none.
+        let _ = self.orders.send(Order::Disconnect);
     }
 
     /// Lets in whom these let in from now on; who is in stays.
@@ -172,6 +180,9 @@ impl Server {
                         Err(error) => tracing::warn!(%error, "a socket of the program's cannot be served"),
                     },
                     Some(Order::Tickets(tickets)) => engine.tickets.borrow_mut().set_rule(tickets),
+                    Some(Order::Disconnect) => {
+                        engine.sessions().iter().for_each(|session| session.end("the program disconnects all viewers"));
+                    }
                     Some(Order::Quit) | None => break,
                 },
             }

@@ -89,11 +89,11 @@ exports! {
         if viewers > 0 && fail_if_connected != 0 {
             return FAILED;
         }
-        if viewers > 0 && disconnect_if_connected != 0 {
-            not_built("disconnect_if_connected of spice_server_set_ticket");
-            return FAILED;
+        let done = set_tickets(server, |s| s.set_ticket(password.get(), lifetime));
+        if let Some(server) = server::find(server.number()).filter(|_| done == 0 && disconnect_if_connected != 0) {
+            server.with_embedded(sumac::Embedded::disconnect);
         }
-        set_tickets(server, |s| s.set_ticket(password.get(), lifetime))
+        done
     } or FAILED;
     "0.6.0" fn spice_server_set_tls(
         server: ServerRef, port: c_int, ca: Text, certificate: Text, key: Text, password: Text, _dh: Text, _ciphers: Text,

@@ -326,7 +326,8 @@ fn decode(image: &Image<'_>, surfaces: Surfaces<'_>) -> Result<Picture, Undrawn>
     match &image.body {
         ImageBody::Bitmap(bitmap) => Ok(Picture::of_bitmap(bitmap)),
         ImageBody::Surface(id) => surfaces(*id).ok_or(Undrawn::Image("a surface that is gone")),
-        _ => Err(Undrawn::Image("QUIC")),
+        ImageBody::Quic(data) => Picture::of_quic(data.0.bytes()).ok_or(Undrawn::Image("what is no QUIC picture")),
+        _ => Err(Undrawn::Image("not a guest's")),
     }
 }
 

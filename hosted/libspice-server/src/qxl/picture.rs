@@ -1,5 +1,7 @@
 //! [`Picture`]: an image of the guest's as pixels.
 
+use sumac_core::image::{PixelFormat, quic};
+use sumac_core::limits;
 use sumac_core::proto::picture::{Bitmap, BitmapFlags, BitmapFormat, PaletteRef};
 use sumac_core::wire::At;
 
@@ -31,6 +33,26 @@ impl Picture {
         // The parser saw to it that all rows are there.
         pixels.resize(width * height, 0);
         Self { width, height, pixels, alpha: bitmap.format == BitmapFormat::RGBA }
+    }
+
+    /// QUIC data; `None` when it is none, or a picture larger than images may be.
+    pub(super) fn of_quic(data: &[u8]) -> Option<Self> {
+        let head = quic::QuicPicture::parse(data).ok().filter(|head| head.len <= limits::QXL_IMAGE)?;
+        let (mut rows, mut out) = (vec![0; quic::row_words(head.width)], vec![0; head.len]);
+        let found = quic::decode(data, &mut rows, &mut out).ok()?;
+        let (format, bytes) = match found.format {
+            PixelFormat::Rgb16 => (BitmapFormat::SIXTEEN_BIT, 2),
+            PixelFormat::Rgb24 => (BitmapFormat::TWENTY_FOUR_BIT, 3),
+            PixelFormat::Rgb32 => (BitmapFormat::THIRTY_TWO_BIT, 4),
+            PixelFormat::Rgba => (BitmapFormat::RGBA, 4),
+            _ => return None,
+        };
+        let (width, height) = (found.width as usize, found.height as usize);
+        let mut pixels = Vec::with_capacity(width * height);
+        for row in out.chunks_exact(width * bytes) {
+            read_row(format, row, width, &[], &mut pixels);
+        }
+        Some(Self { width, height, pixels, alpha: format == BitmapFormat::RGBA })
     }
 
     /// The pixel of this place; black outside.
@@ -102,6 +124,15 @@ mod tests {
         assert_eq!(x555, [0xff_ffff, 0xff_0000, 8]);
         assert_eq!(picture(BitmapFormat::TWENTY_FOUR_BIT, 9, &[1, 2, 3, 4, 5, 6, 7, 8, 9], None)[1], 0x06_0504);
         assert_eq!(picture(BitmapFormat::RGBA, 12, &[7; 12], None), [0x0707_0707; 3]);
+    }
+
+    #[test]
+    fn what_is_no_quic_picture_is_none() {
+        assert!(Picture::of_quic(b"").is_none() && Picture::of_quic(&[0xff; 64]).is_none());
+        // Magic, version, type RGB32, and a size that no image has.
+        let head: Vec<u8> =
+            [u32::from_le_bytes(*b"QUIC"), 0, 4, 60_000, 60_000].iter().flat_map(|n| n.to_le_bytes()).collect();
+        assert!(Picture::of_quic(&head).is_none());
     }
 
     #[test]

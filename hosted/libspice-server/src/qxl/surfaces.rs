@@ -7,12 +7,15 @@ use sumac_core::proto::display::{ServerMessage, SurfaceFormat};
 use sumac_core::proto::paint::Brush;
 use sumac_core::proto::picture::{Image, ImageBody};
 use sumac_core::proto::shape::Rect as Area;
-use sumac_core::qxl::{GuestMemory, QxlError, Surface, Surfaces, View};
+use sumac_core::qxl::{GuestMemory, QxlError, QxlErrorKind, Surface, Surfaces, View};
 use sumac_core::wire::At;
 
 use super::canvas::{Canvas, Undrawn};
 use super::picture::from_x555;
 use crate::memory::HostMemory;
+
+/// Bytes of all canvases of a device: a guest may let many surfaces lie in the same memory of its own.
+const MOST_BYTES: u64 = 512 << 20;
 
 /// What the parser knows of surfaces, and their pixels.
 pub(super) struct Canvases {
@@ -48,6 +51,12 @@ impl Canvases {
         keeps: bool,
     ) -> Result<(), QxlError> {
         let memory = view.locate(data, surface.bytes())?;
+        let sizes = self.canvases.values().map(|backed| backed.canvas.size()).chain([size_of(&surface)]);
+        let count = sizes.map(|size| u64::from(size.width) * u64::from(size.height) * 4).sum();
+        if count > MOST_BYTES {
+            let kind = QxlErrorKind::TooMany { count, max: MOST_BYTES };
+            return Err(QxlError { at: "bytes of all surfaces", kind });
+        }
         self.known.create(id, surface)?;
         let mut backed = Backed { canvas: Canvas::new(size_of(&surface)), surface, memory };
         if keeps {
@@ -185,4 +194,66 @@ fn narrow(format: SurfaceFormat, pixel: u32) -> impl Iterator<Item = u8> {
         _ => (pixel, 4),
     };
     bytes.to_le_bytes().into_iter().take(len)
+}
+
+#[cfg(test)]
+mod tests {
+    use sumac_core::qxl::{MemSlots, Slot, SlotLayout};
+
+    use super::*;
+
+    #[test]
+    fn formats_are_read_and_written_back_alike() {
+        for (format, bytes) in [
+            (SurfaceFormat::XRGB32, vec![1, 2, 3, 4]),
+            (SurfaceFormat::X555, vec![0x34, 0x12]),
+            (SurfaceFormat::RGB565, vec![0x34, 0x92]),
+            (SurfaceFormat::A8, vec![7]),
+        ] {
+            assert_eq!(narrow(format, widen(format, &bytes)).collect::<Vec<_>>(), bytes, "{format:?}");
+        }
+        assert_eq!(widen(SurfaceFormat::RGB565, &[0xff, 0xff]), 0xff_ffff);
+    }
+
+    #[test]
+    fn surfaces_in_the_same_memory_have_a_bound_together() {
+        let memory = [0_u64; 8];
+        let start = memory.as_ptr().expose_provenance() as u64;
+        let mut slots = MemSlots::new(SlotLayout { groups: 1, slots: 1, id_bits: 8, generation_bits: 8 }).unwrap();
+        // The slot is larger than the memory, which is not touched unless pixels are kept.
+        slots.add(0, 0, Slot { generation: 0, start, end: start + (1 << 40), delta: start }).unwrap();
+        let host = HostMemory::of_slots();
+        let view = View::new(&host, &slots, 0);
+        let surface = Surface::new(SurfaceFormat::A8, 8192, 8192, 8192).unwrap();
+        let mut canvases = Canvases::new(1024);
+        for id in 0..2 {
+            canvases.create(view, id, surface, 0, false).unwrap();
+        }
+        let error = canvases.create(view, 2, surface, 0, false).unwrap_err();
+        assert!(matches!(error.kind, QxlErrorKind::TooMany { max: MOST_BYTES, .. }), "{error}");
+        canvases.destroy(0).unwrap();
+        canvases.create(view, 2, surface, 0, false).unwrap();
+    }
+
+    #[test]
+    fn the_last_row_may_lie_first() {
+        let mut memory = [0_u32; 8];
+        let start = memory.as_mut_ptr().expose_provenance() as u64;
+        let mut slots = MemSlots::new(SlotLayout { groups: 1, slots: 1, id_bits: 8, generation_bits: 8 }).unwrap();
+        slots.add(0, 0, Slot { generation: 0, start, end: start + 32, delta: start }).unwrap();
+        let host = HostMemory::of_slots();
+        for (n, word) in (1_u32..9).enumerate() {
+            host.write(start + n as u64 * 4, &word.to_le_bytes());
+        }
+        let surface = Surface::new(SurfaceFormat::XRGB32, 3, 2, -16).unwrap();
+        let mut canvases = Canvases::new(1);
+        canvases.create(View::new(&host, &slots, 0), 0, surface, 0, true).unwrap();
+        let canvas = canvases.canvas(0).unwrap();
+        assert_eq!((canvas.row(0, 0..3), canvas.row(1, 0..3)), (&[5, 6, 7][..], &[1, 2, 3][..]));
+        let mut back = [0; 4];
+        host.write(start + 20, &[0; 4]);
+        canvases.write_back(0, Rect { x: 1, y: 0, width: 1, height: 1 });
+        assert!(host.copy(start + 20, &mut back));
+        assert_eq!(u32::from_le_bytes(back), 6);
+    }
 }

@@ -29,6 +29,11 @@ use crate::memory::HostMemory;
 const BATCH: usize = 256;
 /// Room for what a command borrows, to begin with.
 const ROOM: usize = 1 << 20;
+/// More room than that is given back when it was needed.
+const KEPT_ROOM: usize = 64 << 20;
+/// Batches that are carried out for a caller that waits: a ring has 32 commands, and a guest that
+/// goes on writing must not hold the caller for ever.
+const BATCHES: usize = 16;
 /// Heads that a device can have.
 const HEADS: u16 = 16;
 /// Bits of `client_capabilities`: SIZED_STREAM and MONITORS_CONFIG. All is drawn here, so what
@@ -133,7 +138,11 @@ impl Worker {
 
     /// All that is in the rings, as an application has it that waits.
     fn drain(&mut self) {
-        while self.running && self.take_commands() {}
+        for _ in 0..BATCHES {
+            if !self.running || !self.take_commands() {
+                return;
+            }
+        }
     }
 
     fn carry_out(&mut self, order: Order) -> Vec<QxlRect> {
@@ -263,6 +272,9 @@ impl Worker {
                 other => break other,
             }
         };
+        if self.room.len() > KEPT_ROOM {
+            self.room = vec![0; ROOM];
+        }
         if let Err(error) = parsed {
             self.refused += 1;
             if self.refused.is_power_of_two() {

@@ -1,7 +1,9 @@
 /*
  * A program as they are written for libspice-server: a QXL device whose guest draws, read back.
  *
- *   application SOCKET
+ *   application SOCKET [tame]
+ *
+ * With "tame" it asks for nothing that must be refused, by which libspice-server ends the process.
  *
  * Says on standard output what it sees of the library, one line each, and ends with "done".
  */
@@ -29,6 +31,7 @@ struct SpiceWatch {
 };
 static struct SpiceWatch the_watch;
 static pthread_t main_thread;
+static int tame;
 
 static SpiceTimer *timer_add(SpiceTimerFunc func, void *opaque) { return NULL; }
 static void timer_start(SpiceTimer *timer, uint32_t ms) { }
@@ -201,8 +204,67 @@ static void draw(void)
     clip->chunk.data_size = sizeof rects;
     memcpy(clip->chunk.data, rects, sizeof rects);
     d->clip = (QXLClip){ SPICE_CLIP_TYPE_RECTS, address(clip) };
+    if (tame)
+        return;
     drawable(QXL_DRAW_FILL, box(0, 0, WIDTH + 1, 1));                   /* refused: not inside */
     drawable(99, box(0, 0, 1, 1));                                      /* refused: no such drawing */
+}
+
+/* Patterns, masks, surfaces, glyphs: on a ground of zeros. */
+static void draw_more(void)
+{
+    static const uint32_t four[4] = { 0x010203, 0x040506, 0x070809, 0x0a0b0c };
+    uint64_t source = image(2, 2, four);
+    drawable(QXL_DRAW_BLACKNESS, box(0, 0, WIDTH, HEIGHT));
+    QXLDrawable *d = drawable(QXL_DRAW_FILL, box(0, 0, 5, 2));          /* a pattern from column 1 on */
+    d->u.fill.brush.type = SPICE_BRUSH_TYPE_PATTERN;
+    d->u.fill.brush.u.pattern = (QXLPattern){ source, { 1, 0 } };
+    d->u.fill.rop_descriptor = SPICE_ROPD_OP_PUT;
+
+    QXLImage *mask = room(sizeof *mask);
+    uint8_t *bits = room(2);
+    bits[0] = 0xa0;                                                     /* 1010, then 0101 */
+    bits[1] = 0x50;
+    mask->descriptor = (QXLImageDescriptor){ .type = SPICE_IMAGE_TYPE_BITMAP, .width = 4, .height = 2 };
+    mask->bitmap = (QXLBitmap){ .format = SPICE_BITMAP_FMT_1BIT_BE, .flags = QXL_BITMAP_DIRECT | QXL_BITMAP_TOP_DOWN,
+                                .x = 4, .y = 2, .stride = 1, .data = address(bits) };
+    d = drawable(QXL_DRAW_WHITENESS, box(6, 0, 4, 2));
+    d->u.whiteness.mask.bitmap = address(mask);
+
+    QXLSurfaceCmd *create = room(sizeof *create);                       /* a surface, drawn on and drawn from */
+    create->release_info.id = 4711;
+    create->surface_id = 2;
+    create->type = QXL_SURFACE_CMD_CREATE;
+    create->u.surface_create = (QXLSurface){ SPICE_SURFACE_FMT_32_xRGB, 2, 2, 8, address(room(16)) };
+    submit(QXL_CMD_SURFACE, create);
+    d = drawable(QXL_DRAW_COPY, box(0, 0, 2, 2));
+    d->surface_id = 2;
+    d->u.copy = (QXLCopy){ .src_bitmap = source, .src_area = box(0, 0, 2, 2), .rop_descriptor = SPICE_ROPD_OP_PUT };
+    QXLImage *surface = room(sizeof *surface);
+    surface->descriptor = (QXLImageDescriptor){ .type = SPICE_IMAGE_TYPE_SURFACE, .width = 2, .height = 2 };
+    surface->surface_image.surface_id = 2;
+    d = drawable(QXL_DRAW_COPY, box(11, 0, 2, 2));
+    d->surfaces_dest[0] = 2;
+    d->surfaces_rects[0] = box(0, 0, 2, 2);
+    d->u.copy = (QXLCopy){ .src_bitmap = address(surface), .src_area = box(0, 0, 2, 2),
+                           .rop_descriptor = SPICE_ROPD_OP_PUT | SPICE_ROPD_INVERS_SRC };
+    QXLSurfaceCmd *destroy = room(sizeof *destroy);
+    *destroy = (QXLSurfaceCmd){ .release_info.id = 4711, .surface_id = 2, .type = QXL_SURFACE_CMD_DESTROY };
+    submit(QXL_CMD_SURFACE, destroy);
+
+    size_t glyph_size = sizeof(QXLRasterGlyph) + 2;                     /* one glyph of 4 x 2 bits */
+    QXLString *string = room(sizeof *string + glyph_size);
+    *string = (QXLString){ .data_size = glyph_size, .length = 1, .flags = SPICE_STRING_FLAGS_RASTER_A1 };
+    string->chunk.data_size = glyph_size;
+    QXLRasterGlyph *glyph = (QXLRasterGlyph *)string->chunk.data;
+    *glyph = (QXLRasterGlyph){ .render_pos = { 2, 5 }, .glyph_origin = { 0, -1 }, .width = 4, .height = 2 };
+    glyph->data[0] = 0x60;                                              /* the lower row comes first */
+    glyph->data[1] = 0x90;
+    d = drawable(QXL_DRAW_TEXT, box(0, 3, WIDTH, 4));
+    d->u.text = (QXLText){ .str = address(string), .back_area = box(2, 4, 4, 2),
+                           .fore_mode = SPICE_ROPD_OP_PUT, .back_mode = SPICE_ROPD_OP_PUT };
+    solid(&d->u.text.fore_brush, 0x123456);
+    solid(&d->u.text.back_brush, 0x777777);
 }
 
 static void wait_for_cookie(int cookie)
@@ -213,18 +275,30 @@ static void wait_for_cookie(int cookie)
     pthread_mutex_unlock(&lock);
 }
 
+static void say_pixels(const uint32_t *pixels)
+{
+    for (int y = 0; y < HEIGHT; y++)
+        for (int x = 0; x < WIDTH; x++)
+            printf("%06x%c", pixels[y * WIDTH + x] & 0xffffff, x == WIDTH - 1 ? '\n' : ' ');
+}
+
 int main(int argc, char **argv)
 {
     main_thread = pthread_self();
+    tame = argc > 2;
+    setvbuf(stdout, NULL, _IOLBF, 0);
     SpiceServer *server = spice_server_new();
     spice_server_set_addr(server, argv[1], SPICE_ADDR_FLAG_UNIX_ONLY);
     spice_server_set_noauth(server);
     printf("init %d\n", spice_server_init(server, &core));
     SpiceBaseInterface unknown = { "unknown", "unknown", 1, 0 };
     SpiceBaseInstance stranger = { &unknown };
-    printf("unknown %d\n", spice_server_add_interface(server, &stranger));
+    if (!tame)
+        printf("unknown %d\n", spice_server_add_interface(server, &stranger));
     printf("qxl %d\n", spice_server_add_interface(server, &qxl.base));
-    printf("again %d\n", spice_server_add_interface(server, &qxl.base));
+    if (!tame)
+        printf("again %d\n", spice_server_add_interface(server, &qxl.base));
+    spice_server_vm_start(server);
 
     QXLDevMemSlot slot = { .slot_id = 1, .generation = 3, .virt_start = (uintptr_t)memory,
                            .virt_end = (uintptr_t)memory + sizeof memory, .addr_delta = (uintptr_t)memory };
@@ -242,13 +316,18 @@ int main(int argc, char **argv)
     spice_qxl_wakeup(&qxl);
     QXLRect all = box(0, 0, WIDTH, HEIGHT), dirty[2];
     spice_qxl_update_area(&qxl, 0, &all, dirty, 2, 1);
-    for (int y = 0; y < HEIGHT; y++)
-        for (int x = 0; x < WIDTH; x++)
-            printf("%06x%c", primary[y * WIDTH + x] & 0xffffff, x == WIDTH - 1 ? '\n' : ' ');
+    say_pixels(primary);
+    pthread_mutex_lock(&lock);
+    draw_more();
+    pthread_mutex_unlock(&lock);
+    spice_qxl_update_area(&qxl, 0, &all, dirty, 2, 1);
+    say_pixels(primary);
     printf("released %d of %d\n", released, written);
     QXLRect outside = box(0, 0, WIDTH + 1, 1);
-    spice_qxl_update_area(&qxl, 0, &outside, dirty, 1, 1);
-    spice_qxl_update_area(&qxl, 3, &all, dirty, 1, 1);
+    if (!tame) {
+        spice_qxl_update_area(&qxl, 0, &outside, dirty, 1, 1);
+        spice_qxl_update_area(&qxl, 3, &all, dirty, 1, 1);
+    }
 
     spice_qxl_flush_surfaces_async(&qxl, 3);
     spice_qxl_destroy_surfaces_async(&qxl, 4);

@@ -1,6 +1,6 @@
 //! A program in C, made with the system's header, on this library.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use super::library::FOLDER;
@@ -12,33 +12,43 @@ fn flags() -> Option<Vec<String>> {
     Some(text.split_whitespace().map(str::to_owned).collect())
 }
 
-fn run(flags: &[String], folder: &Path) -> Output {
-    let library = FOLDER.as_ref().unwrap();
+/// Makes the program; `None` without the header.
+fn compile(folder: &Path) -> Option<PathBuf> {
+    let flags = flags()?;
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/c/application.c");
     let program = folder.join("application");
     let mut compiler = Command::new("cc");
     compiler.args(["-w", "-pthread", "-o"]).arg(&program).arg(source).args(flags);
-    let compiled = compiler.arg(library.join("libspice-server.so.1")).output().unwrap();
+    let compiled = compiler.arg(FOLDER.as_ref().unwrap().join("libspice-server.so.1")).output().unwrap();
     assert!(compiled.status.success(), "{}", String::from_utf8_lossy(&compiled.stderr));
-    let mut timed = Command::new("timeout");
-    timed.arg("60").arg(program).arg(folder.join("socket")).env("LD_LIBRARY_PATH", library);
-    timed.env_remove("SUMAC_LOG").output().unwrap()
+    Some(program)
 }
 
-/// Lines of 16 pixels: 0x111111 but for these.
-fn rows(others: &[(usize, usize, u32)]) -> Vec<String> {
-    let pixel = |x: usize, y: usize| others.iter().rfind(|o| (o.0, o.1) == (x, y)).map_or(0x11_1111, |o| o.2);
+/// Runs it with the library in this folder, or the system's.
+fn run(program: &Path, library: Option<&Path>, words: &[&str]) -> Output {
+    let mut timed = Command::new("timeout");
+    timed.arg("60").arg(program).arg(program.with_file_name("socket")).args(words);
+    timed.env_remove("SUMAC_LOG").env_remove("LD_LIBRARY_PATH");
+    if let Some(library) = library {
+        timed.env("LD_LIBRARY_PATH", library);
+    }
+    timed.output().unwrap()
+}
+
+/// Lines of 16 pixels of this colour, but for these.
+fn rows(ground: u32, others: &[(usize, usize, u32)]) -> Vec<String> {
+    let pixel = |x: usize, y: usize| others.iter().rfind(|o| (o.0, o.1) == (x, y)).map_or(ground, |o| o.2);
     (0..8).map(|y| (0..16).map(|x| format!("{:06x}", pixel(x, y))).collect::<Vec<_>>().join(" ")).collect()
 }
 
 #[test]
 fn what_a_guest_draws_can_be_read_back() {
-    let Some(flags) = flags() else {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(program) = compile(folder.path()) else {
         println!("SKIPPED: what_a_guest_draws_can_be_read_back: no libspice-server-dev or no pkg-config");
         return;
     };
-    let folder = tempfile::tempdir().unwrap();
-    let output = run(&flags, folder.path());
+    let output = run(&program, FOLDER.as_deref().ok(), &[]);
     let said = String::from_utf8_lossy(&output.stdout);
     let mut expected: Vec<String> =
         ["init 0", "unknown -1", "qxl 0", "again -1"].iter().map(|line| (*line).to_owned()).collect();
@@ -58,10 +68,18 @@ fn what_a_guest_draws_can_be_read_back() {
     pixels.extend([(4, 4, 0x11_1103), (5, 4, 0x11_1106), (4, 5, 0x11_1109), (5, 5, 0x11_110c)]);
     // Each once, also where both rectangles are.
     pixels.extend((1..5).map(|x| (x, 6, 0xee_eeee)));
-    expected.extend(rows(&pixels));
+    expected.extend(rows(0x11_1111, &pixels));
+    // A pattern whose corner is in column 1, so that column 0 has its second column.
+    let mut pixels: Vec<_> = [b, a, b, a, b].into_iter().zip(0..).map(|(color, x)| (x, 0, color)).collect();
+    pixels.extend([d, c, d, c, d].into_iter().zip(0..).map(|(color, x)| (x, 1, color)));
+    pixels.extend([(6, 0), (8, 0), (7, 1), (9, 1)].map(|(x, y)| (x, y, 0xff_ffff)));
+    pixels.extend([(11, 0, a), (12, 0, b), (11, 1, c), (12, 1, d)].map(|(x, y, color)| (x, y, color ^ 0xff_ffff)));
+    pixels.extend((4..6).flat_map(|y| (2..6).map(move |x| (x, y, 0x77_7777))));
+    pixels.extend([(2, 4), (5, 4), (3, 5), (4, 5)].map(|(x, y)| (x, y, 0x12_3456)));
+    expected.extend(rows(0, &pixels));
     expected.extend(
         [
-            "released 14 of 14",
+            "released 22 of 22",
             "cookies 1 1 1 1",
             "from the main thread 0",
             "SIGTERM is the application's 1",
@@ -75,4 +93,21 @@ fn what_a_guest_draws_can_be_read_back() {
     assert_eq!(said, expected, "{}", String::from_utf8_lossy(&output.stderr));
     let log = String::from_utf8_lossy(&output.stderr);
     assert!(log.contains("QXLDrawable.bbox") && log.contains("interface unknown is not known"), "{log}");
+}
+
+#[test]
+fn the_system_s_library_draws_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(program) = compile(folder.path()) else {
+        println!("SKIPPED: the_system_s_library_draws_the_same: no libspice-server-dev or no pkg-config");
+        return;
+    };
+    let said = |library| {
+        let output = run(&program, library, &["tame"]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let (theirs, ours) = (said(None), said(FOLDER.as_deref().ok()));
+    assert!(ours.ends_with("done\n") && ours.contains("released 20 of 20"), "{ours}");
+    assert_eq!(ours, theirs);
 }
