@@ -69,8 +69,14 @@ impl LinkFailed {
             Self::NotEntered(NotEntered::Io(error)) | Self::Io(error) if error.kind() != ErrorKind::InvalidData => {
                 Refused::Broken
             }
-            Self::NotEntered(NotEntered::Tls(_)) | Self::Internal(_) => Refused::Internal,
-            Self::Closed(_) | Self::NotEntered(_) | Self::Late | Self::Io(_) => Refused::Protocol,
+            Self::NotEntered(NotEntered::Tls(_)) | Self::Internal(_) | Self::Closed(LinkClosed::Internal) => {
+                Refused::Internal
+            }
+            Self::Late | Self::Closed(LinkClosed::Deadline) => Refused::Late,
+            Self::NotEntered(NotEntered::NeedsTls)
+            | Self::Closed(LinkClosed::NeedSecured(_) | LinkClosed::NeedUnsecured(_)) => Refused::Security,
+            Self::Closed(LinkClosed::BadConnectionId | LinkClosed::NotAvailable) => Refused::Session,
+            Self::Closed(_) | Self::NotEntered(_) | Self::Io(_) => Refused::Protocol,
         }
     }
 }

@@ -35,7 +35,7 @@ pub(crate) use pacer::Link;
 use pacer::{Pacer, Room};
 pub(crate) use report::Report;
 
-use crate::ledger::Ledger;
+use crate::ledger::{Closed, Ledger};
 use crate::transport::Stream;
 
 /// Bytes read at most before everything that they mean has been handled.
@@ -80,6 +80,21 @@ pub(crate) enum Close {
     /// A message of ours was refused by the protocol machine: a bug, kept from the client.
     #[error("internal: {0}")]
     Refused(Refused),
+}
+
+impl Close {
+    /// As the ledger counts it.
+    pub(crate) fn class(&self) -> Closed {
+        match self {
+            Self::Eof | Self::Goodbye => Closed::Client,
+            Self::Io(error) if error.kind() == io::ErrorKind::InvalidData => Closed::Protocol,
+            Self::Io(_) => Closed::Broken,
+            Self::Peer(_) => Closed::Protocol,
+            Self::Silent(_) | Self::Stalled(_) | Self::Undone(_) => Closed::Silent,
+            Self::Ended(_) => Closed::Server,
+            Self::Refused(_) => Closed::Internal,
+        }
+    }
 }
 
 /// What a channel does; called from [`drive`] only.

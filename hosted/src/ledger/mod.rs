@@ -60,8 +60,12 @@ pub enum Count {
 /// Why a connection was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refused {
-    /// It broke the rules of the link, or took too long.
+    /// It broke the rules of the link.
     Protocol,
+    /// It took too long.
+    Late,
+    /// It is in clear where it has to be inside TLS, or the other way round.
+    Security,
     /// The ticket was not accepted.
     Ticket,
     /// SASL did not prove who it is.
@@ -76,6 +80,23 @@ pub enum Refused {
     Internal,
 }
 
+/// Why an open channel ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Closed {
+    /// The client wanted it so.
+    Client,
+    /// The connection broke.
+    Broken,
+    /// The client broke the rules of the channel.
+    Protocol,
+    /// The client showed no sign of life, or did not read, or did not answer.
+    Silent,
+    /// The server or its operator wanted it so.
+    Server,
+    /// A fault of the server's.
+    Internal,
+}
+
 /// All counters of a server.
 #[derive(Debug, Default)]
 pub struct Ledger {
@@ -83,6 +104,7 @@ pub struct Ledger {
     steps: [Histogram; Step::ALL.len()],
     counts: [AtomicU64; Count::ALL.len()],
     refused: [AtomicU64; Refused::ALL.len()],
+    closed: [AtomicU64; Closed::ALL.len()],
     channels: [Traffic; CHANNELS.len()],
 }
 
@@ -128,12 +150,33 @@ impl Count {
 
 impl Refused {
     /// All of them.
-    pub const ALL: [Self; 7] =
-        [Self::Protocol, Self::Ticket, Self::Sasl, Self::Broken, Self::Crowded, Self::Session, Self::Internal];
+    pub const ALL: [Self; 9] = [
+        Self::Protocol,
+        Self::Late,
+        Self::Security,
+        Self::Ticket,
+        Self::Sasl,
+        Self::Broken,
+        Self::Crowded,
+        Self::Session,
+        Self::Internal,
+    ];
 
     /// Its name.
     pub fn name(self) -> &'static str {
-        ["protocol", "ticket", "sasl", "broken", "crowded", "session", "internal"][self as usize]
+        const NAMES: [&str; Refused::ALL.len()] =
+            ["protocol", "late", "security", "ticket", "sasl", "broken", "crowded", "session", "internal"];
+        NAMES[self as usize]
+    }
+}
+
+impl Closed {
+    /// All of them.
+    pub const ALL: [Self; 6] = [Self::Client, Self::Broken, Self::Protocol, Self::Silent, Self::Server, Self::Internal];
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        ["client", "broken", "protocol", "silent", "server", "internal"][self as usize]
     }
 }
 
@@ -177,6 +220,16 @@ impl Ledger {
     /// How many were.
     pub fn refused(&self, why: Refused) -> u64 {
         self.refused[why as usize].load(Ordering::Relaxed)
+    }
+
+    /// A channel ended.
+    pub fn close(&self, why: Closed) {
+        self.closed[why as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many did.
+    pub fn closed(&self, why: Closed) -> u64 {
+        self.closed[why as usize].load(Ordering::Relaxed)
     }
 
     /// The channels of this type.
@@ -227,13 +280,17 @@ mod tests {
         ledger.traffic(ChannelType(200)).opened();
         assert_eq!(ledger.figures().map(|figures| figures.n), [0, 0, 0, 1, 0, 0]);
         assert_eq!(Count::ALL.map(|count| ledger.count(count)), [0, 0, 0, 2, 0, 0]);
-        assert_eq!(Refused::ALL.map(|why| ledger.refused(why)), [0, 1, 0, 0, 0, 0, 0]);
+        assert_eq!(Refused::ALL.map(|why| ledger.refused(why)), [0, 0, 0, 1, 0, 0, 0, 0, 0]);
+        ledger.close(Closed::Server);
+        assert_eq!(Closed::ALL.map(|why| ledger.closed(why)), [0, 0, 0, 0, 1, 0]);
         let open: Vec<_> = ledger.channels().filter(|(_, traffic)| traffic.open() > 0).map(|(name, _)| name).collect();
         assert_eq!(open, ["other", "display"]);
-        for (at, (step, count, why)) in
-            (0..).zip(Step::ALL.iter().zip(Count::ALL).zip(Refused::ALL).map(|((s, c), r)| (*s, c, r)))
-        {
-            assert_eq!((step as usize, count as usize, why as usize), (at, at, at), "it is an index");
-        }
+        let are_indices = |numbers: &[usize]| numbers.iter().copied().eq(0..numbers.len());
+        assert!(
+            are_indices(&Step::ALL.map(|step| step as usize)) && are_indices(&Count::ALL.map(|count| count as usize))
+        );
+        assert!(
+            are_indices(&Refused::ALL.map(|why| why as usize)) && are_indices(&Closed::ALL.map(|why| why as usize))
+        );
     }
 }

@@ -1,8 +1,8 @@
 //! [`serve`]: figures over HTTP, for Prometheus and for whoever asks whether the server works.
 //!
 //! It knows GET and HEAD of a path, one request per connection, and answers from what is in memory.
-//! A connection has [`TIME`] in all and [`HEAD_MOST`] bytes; how many there are at once is bounded
-//! as for viewers that are not authenticated: newcomers push out the oldest.
+//! A connection has [`TIME`] in all and as many bytes as a browser's request; how many there are at
+//! once is bounded as for viewers that are not authenticated: newcomers push out the oldest.
 
 mod page;
 
@@ -17,12 +17,11 @@ use tokio::sync::Notify;
 
 pub(crate) use page::page;
 
-use crate::transport::{Lobby, Peer};
+use crate::transport::http::{self, Head, Refusal};
+use crate::transport::{Lobby, Peer, Stream};
 
 /// How long a connection may take from accept to close.
 const TIME: Duration = Duration::from_secs(5);
-/// Bytes of a request, at most.
-const HEAD_MOST: usize = 8 * 1024;
 /// Bytes behind a request that are read and forgotten, so that closing does not reset the answer.
 const BEHIND_MOST: u64 = 64 * 1024;
 /// The pause after an accept that failed for want of descriptors or memory.
@@ -41,10 +40,7 @@ pub(crate) struct Answer {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Status {
     Ok = 200,
-    BadRequest = 400,
     NotFound = 404,
-    MethodNotAllowed = 405,
-    TooLarge = 431,
     Unavailable = 503,
 }
 
@@ -81,76 +77,42 @@ pub(crate) async fn serve(listener: TcpListener, answer: Rc<dyn Fn(&str) -> Answ
 }
 
 /// One request and its answer.
-async fn connection(mut stream: TcpStream, answer: &dyn Fn(&str) -> Answer) -> io::Result<()> {
-    let mut head = Vec::new();
-    let whole = loop {
-        if ends(&head) {
-            break true;
-        }
-        if head.len() >= HEAD_MOST {
-            break false;
-        }
-        if stream.read_buf(&mut head).await? == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
+async fn connection(stream: TcpStream, answer: &dyn Fn(&str) -> Answer) -> io::Result<()> {
+    let mut stream = Stream::from(stream);
+    let response = match http::read_head(&mut stream).await? {
+        Ok((head, _)) => respond(&head, answer),
+        Err(refusal) => refusal.response(),
     };
-    let parsed = if whole { parse(&head) } else { Err(Status::TooLarge) };
-    let text = match parsed {
-        Ok(request) => response(&answer(request.path), request.with_body),
-        Err(status) => response(&Answer { status, body: format!("{}\n", status.words()) }, true),
-    };
-    stream.write_all(text.as_bytes()).await?;
+    stream.write_all(&response).await?;
     stream.shutdown().await?;
     tokio::io::copy(&mut stream.take(BEHIND_MOST), &mut tokio::io::sink()).await.map(drop)
 }
 
-struct Request<'a> {
-    path: &'a str,
-    with_body: bool,
-}
-
-/// Whether an empty line is there.
-fn ends(head: &[u8]) -> bool {
-    head.windows(4).any(|end| end == b"\r\n\r\n")
-}
-
-/// Reads the request line; the fields behind it mean nothing here.
-fn parse(head: &[u8]) -> Result<Request<'_>, Status> {
-    let line = head.split(|byte| *byte == b'\r').next().unwrap_or_default();
-    let line = std::str::from_utf8(line).map_err(|_| Status::BadRequest)?;
-    let [method, target, version] = line.split(' ').collect::<Vec<_>>()[..] else { return Err(Status::BadRequest) };
-    let is_path = target.starts_with('/') && !target.contains(char::is_control);
-    if !is_path || !matches!(version, "HTTP/1.0" | "HTTP/1.1") {
-        return Err(Status::BadRequest);
+fn respond(head: &Head, answer: &dyn Fn(&str) -> Answer) -> Vec<u8> {
+    let with_body = head.method == "GET";
+    match head.path() {
+        _ if !with_body && head.method != "HEAD" => Refusal::METHOD.response(),
+        Some(path) => response(&answer(path), with_body),
+        None => Refusal::MALFORMED.response(),
     }
-    let with_body = match method {
-        "GET" => true,
-        "HEAD" => false,
-        _ => return Err(Status::MethodNotAllowed),
-    };
-    Ok(Request { path: target.split('?').next().unwrap_or_default(), with_body })
 }
 
-fn response(answer: &Answer, with_body: bool) -> String {
+fn response(answer: &Answer, with_body: bool) -> Vec<u8> {
     let Answer { status, body } = answer;
-    let allow = if *status == Status::MethodNotAllowed { "Allow: GET, HEAD\r\n" } else { "" };
-    format!(
-        "HTTP/1.1 {} {}\r\n{allow}Content-Type: text/plain; version=0.0.4; charset=utf-8\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{}",
+    let head = format!(
+        "HTTP/1.1 {} {}\r\nContent-Type: text/plain; version=0.0.4; charset=utf-8\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
         *status as u16,
         status.words(),
         body.len(),
-        if with_body { body } else { "" },
-    )
+    );
+    if with_body { [head.as_bytes(), body.as_bytes()].concat() } else { head.into() }
 }
 
 impl Status {
     fn words(self) -> &'static str {
         match self {
             Self::Ok => "OK",
-            Self::BadRequest => "Bad Request",
             Self::NotFound => "Not Found",
-            Self::MethodNotAllowed => "Method Not Allowed",
-            Self::TooLarge => "Request Header Fields Too Large",
             Self::Unavailable => "Service Unavailable",
         }
     }
@@ -159,37 +121,34 @@ impl Status {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::transport::http::parse;
 
-    #[test]
-    fn a_request_line_names_a_path() {
-        for (head, path, with_body) in [
-            ("GET / HTTP/1.1\r\n\r\n", "/", true),
-            ("HEAD /metrics?x=y HTTP/1.0\r\nHost: a\r\n\r\n", "/metrics", false),
-        ] {
-            assert!(ends(head.as_bytes()));
-            let request = parse(head.as_bytes()).unwrap();
-            assert_eq!((request.path, request.with_body), (path, with_body));
-        }
+    fn answered(request: &[u8]) -> String {
+        let answer = |path: &str| Answer { status: Status::Ok, body: format!("of {path}") };
+        let response = parse(request).map_or_else(|refusal| refusal.response(), |head| respond(&head, &answer));
+        String::from_utf8(response).unwrap()
     }
 
     #[test]
-    fn what_is_no_request_is_refused() {
-        for (head, status) in [
-            (&b"\r\n\r\n"[..], Status::BadRequest),
-            (b"GET /\r\n\r\n", Status::BadRequest),
-            (b"GET  / HTTP/1.1\r\n\r\n", Status::BadRequest),
-            (b"GET / HTTP/1.1 x\r\n\r\n", Status::BadRequest),
-            (b"GET / HTTP/2\r\n\r\n", Status::BadRequest),
-            (b"GET metrics HTTP/1.1\r\n\r\n", Status::BadRequest),
-            (b"GET /\0 HTTP/1.1\r\n\r\n", Status::BadRequest),
-            (b"GET /\xff HTTP/1.1\r\n\r\n", Status::BadRequest),
-            (b"REDQ\x02\0\0\0 / HTTP/1.1\r\n\r\n", Status::MethodNotAllowed),
-            (b"POST /metrics HTTP/1.1\r\n\r\n", Status::MethodNotAllowed),
+    fn a_path_is_answered() {
+        let get = answered(b"GET / HTTP/1.1\r\n\r\n");
+        assert!(get.starts_with("HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4;"), "{get}");
+        assert!(get.ends_with("\r\nContent-Length: 4\r\nConnection: close\r\n\r\nof /"), "{get}");
+        let head = answered(b"HEAD /metrics?x=y HTTP/1.0\r\nHost: a\r\n\r\n");
+        assert!(head.ends_with("\r\nContent-Length: 11\r\nConnection: close\r\n\r\n"), "{head}");
+    }
+
+    #[test]
+    fn what_is_no_request_for_a_path_is_refused() {
+        for (request, status) in [
+            (&b"\r\n\r\n"[..], "400 "),
+            (b"GET metrics HTTP/1.1\r\n\r\n", "400 "),
+            (b"GET /\0 HTTP/1.1\r\n\r\n", "400 "),
+            (b"POST /metrics HTTP/1.1\r\n\r\n", "405 "),
+            (b"POST metrics HTTP/1.1\r\n\r\n", "405 "),
         ] {
-            assert_eq!(parse(head).map(|request| request.path), Err(status), "{}", head.escape_ascii());
+            let text = answered(request);
+            assert_eq!(text.strip_prefix("HTTP/1.1 ").and_then(|text| text.get(..4)), Some(status), "{text}");
         }
-        let text = response(&Answer { status: Status::MethodNotAllowed, body: "no".into() }, false);
-        assert!(text.starts_with("HTTP/1.1 405 Method Not Allowed\r\nAllow: GET, HEAD\r\n"), "{text}");
-        assert!(text.contains("Content-Length: 2\r\n") && text.ends_with("\r\n\r\n"), "{text}");
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt::{self, Display, Write};
 use std::sync::atomic::Ordering;
 
-use crate::ledger::{BOUNDS, Count, Histogram, Ledger, Refused, Step};
+use crate::ledger::{BOUNDS, Closed, Count, Histogram, Ledger, Refused, Step};
 use crate::stats::Memory;
 
 /// Names and meanings of what is counted, in the order of [`Count::ALL`].
@@ -43,6 +43,10 @@ fn write(page: &mut String, ledger: &Ledger, memory: &Memory) -> fmt::Result {
     family(page, "sumac_connections_refused_total", "counter", "Connections that did not become a channel.")?;
     for why in Refused::ALL {
         writeln!(page, "sumac_connections_refused_total{{reason=\"{}\"}} {}", why.name(), ledger.refused(why))?;
+    }
+    family(page, "sumac_channels_closed_total", "counter", "Channels that ended.")?;
+    for why in Closed::ALL {
+        writeln!(page, "sumac_channels_closed_total{{reason=\"{}\"}} {}", why.name(), ledger.closed(why))?;
     }
     for (what, (name, help)) in Count::ALL.into_iter().zip(COUNTS) {
         single(page, name, "counter", help, ledger.count(what))?;
@@ -103,12 +107,14 @@ mod tests {
         }
         ledger.add(Count::KeyFrames, 7);
         ledger.refuse(Refused::Crowded);
+        ledger.close(Closed::Silent);
         ledger.traffic(ChannelType::MAIN).opened();
         let page = page(&ledger, &Memory { rss_kb: 2, ..Memory::default() });
         for line in [
             "sumac_viewers 1",
             "sumac_channels{type=\"main\"} 1",
             "sumac_connections_refused_total{reason=\"crowded\"} 1",
+            "sumac_channels_closed_total{reason=\"silent\"} 1",
             "sumac_video_key_frames_total 7",
             "sumac_picture_seconds_bucket{step=\"say\",le=\"0.0005\"} 0",
             "sumac_picture_seconds_bucket{step=\"say\",le=\"0.001\"} 2",

@@ -41,8 +41,9 @@ pub(super) async fn connection(engine: Rc<Engine>, lobby: Waiting, newcomer: New
     let linked = tokio::select! {
         linked = link(&engine, &gate, &mut stream, &peer, (entrance, trusted)) => linked,
         () = leave.notified() => {
-            tracing::info!(%peer, "closed: too many connections wait to be linked");
-            engine.displays().ledger().refuse(Refused::Crowded);
+            let (why, reason) = (Refused::Crowded, "too many connections wait to be linked");
+            tracing::info!(%peer, reason, class = why.name(), "not linked");
+            engine.displays().ledger().refuse(why);
             return;
         }
     };
@@ -56,8 +57,9 @@ pub(super) async fn connection(engine: Rc<Engine>, lobby: Waiting, newcomer: New
                 // Browsers ask for many files.
                 LinkFailed::NotEntered(NotEntered::Page(..)) => tracing::debug!(%peer, "{error}"),
                 _ => {
-                    tracing::info!(%peer, reason = %error, "not linked");
-                    engine.displays().ledger().refuse(error.class());
+                    let why = error.class();
+                    tracing::info!(%peer, reason = %error, class = why.name(), "not linked");
+                    engine.displays().ledger().refuse(why);
                 }
             }
             linger(&mut stream).await;

@@ -11,7 +11,7 @@ pub use tls::{PemError, TlsError};
 pub(crate) use unix::{SocketFile, listen_private};
 
 mod gate;
-mod http;
+pub(crate) mod http;
 mod layers;
 mod limits;
 mod listen;

@@ -42,7 +42,7 @@ pub(crate) use picture::Encoders;
 use crate::auth::Grant;
 use crate::connection::{Close, Handler, Line, Linked, Report, drive};
 use crate::devices::Attached;
-use crate::ledger::Refused;
+use crate::ledger::{Closed, Refused};
 use crate::server::{Display, Engine};
 use crate::transport::{Peer, Stream};
 
@@ -175,12 +175,12 @@ pub(crate) async fn run(engine: &Rc<Engine>, stream: Stream, peer: &Peer, linked
         _ => engine.session(linked.opened.connection_id),
     };
     let Some(session) = session else {
-        tracing::info!(%peer, ?kind, id, "the session ended while the channel was linked");
+        tracing::info!(%peer, ?kind, id, reason = "the session ended, or there are too many", "not linked");
         ledger.refuse(Refused::Session);
         return;
     };
     let Some((bell, report)) = session.open((kind, id)) else {
-        tracing::info!(%peer, session = session.id, ?kind, id, "the session has this channel already");
+        tracing::info!(%peer, session = session.id, ?kind, id, reason = "the session has it already", "not linked");
         ledger.refuse(Refused::Session);
         return;
     };
@@ -206,11 +206,15 @@ pub(crate) async fn run(engine: &Rc<Engine>, stream: Stream, peer: &Peer, linked
             None => Close::Ended("the display went away while the channel was linked"),
         },
     };
-    match close {
-        Close::Eof | Close::Goodbye | Close::Ended(_) => {
-            tracing::info!(%peer, session = session.id, ?kind, id, reason = %close, "channel closed");
+    let (class, session_id) = (close.class(), session.id);
+    ledger.close(class);
+    match class {
+        Closed::Client | Closed::Server => {
+            tracing::info!(%peer, session = session_id, ?kind, id, reason = %close, class = class.name(), "channel closed");
         }
-        _ => tracing::warn!(%peer, session = session.id, ?kind, id, reason = %close, "channel closed"),
+        _ => {
+            tracing::warn!(%peer, session = session_id, ?kind, id, reason = %close, class = class.name(), "channel closed")
+        }
     }
     if kind == ChannelType::MAIN {
         session.end("the main channel closed");

@@ -1,5 +1,6 @@
 //! As much of HTTP/1.1 as a browser needs to become a viewer: the request for a WebSocket, and the
-//! files of the page that asks for it. One request per connection.
+//! files of the page that asks for it. One request per connection. The server of figures reads its
+//! requests here, too.
 
 mod files;
 mod request;
@@ -12,7 +13,8 @@ use base64::engine::general_purpose::STANDARD;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 pub(crate) use files::WebRoot;
-use request::{Head, Refusal, parse};
+pub(crate) use request::parse;
+pub(crate) use request::{Head, Refusal};
 
 use super::Stream;
 
@@ -60,7 +62,7 @@ pub(super) async fn answer(stream: &mut Stream, files: Option<&WebRoot>, any_pag
 }
 
 /// Reads up to the empty line, in whatever pieces it comes; answers also what came behind it.
-async fn read_head(stream: &mut Stream) -> io::Result<Result<(Head, Vec<u8>), Refusal>> {
+pub(crate) async fn read_head(stream: &mut Stream) -> io::Result<Result<(Head, Vec<u8>), Refusal>> {
     let mut bytes = Vec::new();
     loop {
         if let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") {

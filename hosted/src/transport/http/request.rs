@@ -5,8 +5,8 @@ use base64::engine::general_purpose::STANDARD;
 
 /// A request without its content, which is never read.
 #[derive(Debug)]
-pub(super) struct Head {
-    pub(super) method: String,
+pub(crate) struct Head {
+    pub(crate) method: String,
     pub(super) target: String,
     /// Names in lower case.
     headers: Vec<(String, String)>,
@@ -14,7 +14,7 @@ pub(super) struct Head {
 
 /// Why a request gets nothing.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Refusal {
+pub(crate) struct Refusal {
     pub(super) status: u16,
     reason: &'static str,
     /// Told to the client.
@@ -32,11 +32,11 @@ impl Refusal {
         "Not Found",
         "this is a SPICE server; it has files for browsers when it is started with --web-root",
     );
-    pub(super) const METHOD: Self = Self {
+    pub(crate) const METHOD: Self = Self {
         header: "Allow: GET, HEAD\r\n",
         ..Self::new(405, "Method Not Allowed", "only GET and HEAD are answered")
     };
-    const MALFORMED: Self = Self::new(400, "Bad Request", "this is no HTTP/1.1 request");
+    pub(crate) const MALFORMED: Self = Self::new(400, "Bad Request", "this is no HTTP/1.1 request");
     const VERSION: Self = Self {
         header: "Sec-WebSocket-Version: 13\r\n",
         ..Self::new(426, "Upgrade Required", "only version 13 of WebSocket is known")
@@ -50,7 +50,7 @@ impl Refusal {
     }
 
     /// The whole response.
-    pub(super) fn response(&self) -> Vec<u8> {
+    pub(crate) fn response(&self) -> Vec<u8> {
         let Self { status, reason, text, header } = self;
         format!(
             "HTTP/1.1 {status} {reason}\r\nContent-Type: text/plain\r\nContent-Length: {}\r\n{header}\
@@ -62,7 +62,7 @@ impl Refusal {
 }
 
 /// Reads a request up to its empty line.
-pub(super) fn parse(bytes: &[u8]) -> Result<Head, Refusal> {
+pub(crate) fn parse(bytes: &[u8]) -> Result<Head, Refusal> {
     let text = std::str::from_utf8(bytes).map_err(|_| Refusal::MALFORMED)?;
     let mut lines = text.trim_end_matches("\r\n").split("\r\n");
     let first: Vec<_> = lines.next().unwrap_or_default().split(' ').collect();
@@ -79,6 +79,11 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Head, Refusal> {
 }
 
 impl Head {
+    /// The path that it asks for, without what follows a question mark.
+    pub(crate) fn path(&self) -> Option<&str> {
+        self.target.split('?').next().filter(|path| path.starts_with('/'))
+    }
+
     /// Whether it asks for a WebSocket, rightly or not.
     pub(super) fn wants_websocket(&self) -> bool {
         self.method == "GET" && self.has_token("upgrade", "websocket")
