@@ -25,15 +25,14 @@ use std::path::{Path, PathBuf};
 
 use sumac::devices::{DeviceKind, Devices};
 use sumac::fuzzing::agent::Agents;
-use sumac::fuzzing::server::{Channel, Client, Server};
-use sumac::source::Rect;
-use sumac_backends::{Frame, Layout};
 use sumac_core::image::{glz, lz, quic};
 use sumac_core::limits;
 use sumac_core::link::{LinkClosed, LinkPoll, Linking, ServerConfig, ServerLink};
 use sumac_core::proto::{TABLES, main, smartcard};
 use sumac_core::time::Millis;
 use sumac_core::wire::{Row, Sampler, Sender};
+
+use crate::desk::{Desk, framed, message};
 
 /// Every CVE of the table has its tests, and every test its row.
 #[test]
@@ -65,6 +64,9 @@ fn texts(path: &Path) -> Vec<String> {
     entries.iter().flat_map(|path| texts(path)).collect()
 }
 
+/// Of a picture, in pixels.
+const SIDE: u32 = 64;
+
 /// The channels that every server has, by SPICE's numbers, with the largest body of each.
 const CHANNELS: [(u8, usize); 6] = [
     (1, limits::MAIN_BODY),
@@ -74,59 +76,6 @@ const CHANNELS: [(u8, usize); 6] = [
     (5, limits::PLAYBACK_BODY),
     (6, limits::RECORD_BODY),
 ];
-
-/// A server with a picture, and a viewer's main channel on it.
-struct Desk {
-    server: Server,
-    main: Client,
-    session: u32,
-}
-
-impl Desk {
-    fn new() -> Self {
-        let server = Server::new(64, 64).unwrap();
-        let mut desk = Self { main: link(&server, 0, 1), server, session: 0 };
-        desk.server.turn();
-        let init = desk.main.hear(64);
-        desk.session = u32::from_le_bytes(init[6..10].try_into().unwrap());
-        desk.show(1);
-        desk
-    }
-
-    fn show(&self, shade: u8) {
-        let pixels: Vec<u8> = (0..64 * 64 * 4_u32).map(|n| (n % 251) as u8 ^ shade).collect();
-        let frame = Frame::from_memory(Layout { width: 64, height: 64, stride: 256 }, pixels).unwrap();
-        self.server.stage().publish(frame, &[Rect { x: 0, y: 0, width: 64, height: 64 }]);
-        self.server.turn();
-    }
-
-    /// Another channel of the viewer's, or another viewer's main channel.
-    fn link(&self, kind: u8) -> Client {
-        let client = link(&self.server, if kind == 1 { 0 } else { self.session }, kind);
-        self.server.turn();
-        assert!(client.is_open(), "channel type {kind}");
-        client
-    }
-
-    /// It serves a newcomer.
-    fn is_well(&self) {
-        let mut newcomer = link(&self.server, 0, 1);
-        self.server.turn();
-        assert!(newcomer.is_open() && newcomer.hear(64).len() == 64);
-    }
-}
-
-fn link(server: &Server, session: u32, kind: u8) -> Client {
-    server.link(Channel { session, kind, id: 0, mini_header: true, caps: u32::MAX }).unwrap()
-}
-
-fn framed(id: u16, size: u32, body: &[u8]) -> Vec<u8> {
-    [&id.to_le_bytes()[..], &size.to_le_bytes(), body].concat()
-}
-
-fn message(id: u16, body: &[u8]) -> Vec<u8> {
-    framed(id, body.len() as u32, body)
-}
 
 fn sample(row: &Row, seed: u64) -> Vec<u8> {
     let mut body = vec![0; 4096];
@@ -142,7 +91,7 @@ fn rows(senders: &[Sender]) -> impl Iterator<Item = &'static Row> {
 
 #[test]
 fn cve_2013_4130_a_client_may_go_at_any_byte() {
-    let desk = Desk::new();
+    let desk = Desk::new(SIDE, SIDE);
     let init = message(101, &[1, 0, 0, 1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1]);
     let key = message(101, &[0x1e, 0, 0, 0]);
     let mut shade = 0;
@@ -163,7 +112,7 @@ fn cve_2013_4130_a_client_may_go_at_any_byte() {
 
 #[test]
 fn cve_2016_0749_readers_come_and_go_and_lie() {
-    let desk = Desk::new();
+    let desk = Desk::new(SIDE, SIDE);
     let device = desk.server.devices().open(DeviceKind::Smartcard, "card");
     desk.server.turn();
     let id = smartcard::ClientMessage::TABLE.iter().find(|row| row.id > 100).unwrap().id;
@@ -198,7 +147,7 @@ fn cve_2016_9577_a_body_larger_than_its_channel_s_is_not_received() {
     for (kind, most) in CHANNELS {
         let most = most as u32;
         for (size, taken) in [(most, true), (most + 1, false), (1 << 31, false), (u32::MAX, false)] {
-            let desk = Desk::new();
+            let desk = Desk::new(SIDE, SIDE);
             let mut client = desk.link(kind);
             // PONG's number: every channel has it.
             client.say(&framed(3, size, &[0; 64]));

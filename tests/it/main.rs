@@ -4,7 +4,11 @@
 #[cfg(test)]
 mod alloc;
 #[cfg(test)]
+mod bounds;
+#[cfg(test)]
 mod cves;
+#[cfg(test)]
+mod desk;
 #[cfg(test)]
 mod firmware;
 #[cfg(test)]

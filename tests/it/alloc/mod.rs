@@ -2,6 +2,8 @@
 
 mod sys;
 
+pub(crate) use sys::live;
+
 use core::convert::Infallible;
 use std::cell::RefCell;
 

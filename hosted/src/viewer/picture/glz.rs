@@ -15,6 +15,10 @@ const TABLE: usize = 1 << 17;
 /// Images that are kept at most, 48 KiB.
 const IMAGES: usize = 2048;
 
+/// Dictionaries of a session: clients have one for all their displays, and a client that names another
+/// with each channel it opens would have 256.
+const DICTIONARIES: usize = 4;
+
 type Dictionary = GlzDictionary<Box<[u32]>, Box<[GlzImage]>>;
 
 /// The dictionaries of a session's display channels, by the id that the client gave them. They stay
@@ -27,10 +31,13 @@ pub(super) struct Glz(Rc<RefCell<Dictionary>>);
 
 impl GlzDictionaries {
     /// The dictionary of this id, made for `window` pixels when it is the first channel's; `None`
-    /// when the client keeps nothing.
+    /// when the client keeps nothing, or has too many.
     pub(super) fn get(&self, id: u8, window: i32) -> Option<Glz> {
         let window = u32::try_from(window).ok().filter(|window| *window > 0)?.min(WINDOW);
         let mut dictionaries = self.0.borrow_mut();
+        if dictionaries.len() >= DICTIONARIES && !dictionaries.contains_key(&id) {
+            return None;
+        }
         let dictionary = dictionaries.entry(id).or_insert_with(|| {
             let words = |count: usize| vec![0; count].into_boxed_slice();
             let images = vec![GlzImage::EMPTY; IMAGES].into_boxed_slice();
@@ -80,6 +87,14 @@ mod tests {
         drop(two);
         assert_eq!(len(&one), Some(first), "images of the channel that ended may be missing");
         assert_eq!(one.0.borrow().next_id(), 3);
+    }
+
+    #[test]
+    fn a_session_has_few_dictionaries_however_many_ids_it_names() {
+        let dictionaries = GlzDictionaries::default();
+        let got = (0..=u8::MAX).filter(|id| dictionaries.get(*id, 1 << 20).is_some()).count();
+        assert_eq!(got, DICTIONARIES);
+        assert!(dictionaries.get(0, 1 << 20).is_some(), "those there are stay");
     }
 
     #[test]
