@@ -4,7 +4,6 @@
 //! `soak SUMAC SECONDS [VIEWERS]` starts that program with the test desktop, prints what it sees, and
 //! fails when something is not as it should be. `SUMAC_SOAK_SEED` repeats what viewers do.
 
-mod server;
 mod viewer;
 
 use std::env;
@@ -15,7 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use server::{Sample, Server};
+use sumac_tests::client::{Sample, Server};
 use viewer::{Tally, Viewer};
 
 /// Viewers at once when it is not said.
@@ -56,7 +55,7 @@ fn say(text: &str) {
 
 /// What was not as it should be.
 fn soak(program: &str, time: Duration, viewers: u64) -> io::Result<Vec<String>> {
-    let server = Server::start(program)?;
+    let server = Server::start(program, &[])?;
     let before = server.sample()?;
     say(&format!("before: {before}"));
     let seed = env::var("SUMAC_SOAK_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1);

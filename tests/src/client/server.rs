@@ -9,13 +9,14 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use sumac_tests::client::{Place, Way, trusting};
+use super::{Place, Way, trusting};
 
 /// How long it may take to end.
 const END: Duration = Duration::from_secs(20);
 
 /// A running server in a folder of its own, which goes with it.
-pub(crate) struct Server {
+#[derive(Debug)]
+pub struct Server {
     child: Child,
     folder: PathBuf,
     ready: String,
@@ -23,10 +24,13 @@ pub(crate) struct Server {
 
 /// The server at one moment.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Sample {
-    pub(crate) memory_kb: u64,
-    pub(crate) threads: u64,
-    pub(crate) fds: u64,
+pub struct Sample {
+    /// Resident memory, in KiB.
+    pub memory_kb: u64,
+    /// Threads.
+    pub threads: u64,
+    /// Open descriptors.
+    pub fds: u64,
 }
 
 impl fmt::Display for Sample {
@@ -36,10 +40,14 @@ impl fmt::Display for Sample {
 }
 
 impl Server {
-    /// Starts it with TCP, TLS and a UNIX socket, on all of which WebSocket may be spoken, too.
-    pub(crate) fn start(program: &str) -> io::Result<Self> {
+    /// Starts it with TCP, TLS and a UNIX socket, on all of which WebSocket may be spoken, too, and
+    /// with these options.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub fn start(program: &str, options: &[&str]) -> io::Result<Self> {
         let program = fs::canonicalize(program)?;
-        let folder = std::env::temp_dir().join(format!("sumac-soak-{}", std::process::id()));
+        let folder = std::env::temp_dir().join(format!("sumac-server-{}", std::process::id()));
         fs::create_dir(&folder)?;
         let made = Command::new(&program).current_dir(&folder).args(["cert", "pki", "localhost"]).output()?;
         if !made.status.success() {
@@ -49,6 +57,7 @@ impl Server {
             .current_dir(&folder)
             .args(["serve", "--disable-ticketing", "--vv", "none", "--x509-dir", "pki"])
             .args(["--port", "0", "--tls-port", "0", "--unix", "socket"])
+            .args(options)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(File::create(folder.join("log"))?)
@@ -66,8 +75,11 @@ impl Server {
         Ok(Self { child, folder, ready })
     }
 
-    /// All ways to it.
-    pub(crate) fn ways(&self) -> io::Result<Vec<Way>> {
+    /// All ways to it, the plain TCP port first.
+    ///
+    /// # Errors
+    /// It did not say its ports, or its certificate cannot be read.
+    pub fn ways(&self) -> io::Result<Vec<Way>> {
         let port = |name: &str| {
             let word = self.ready.split(' ').find_map(|word| word.strip_prefix(name)?.strip_prefix('='));
             let port = word.and_then(|word| word.trim().parse::<u16>().ok());
@@ -92,8 +104,11 @@ impl Server {
         ])
     }
 
-    /// What the kernel says now; an error when it has ended.
-    pub(crate) fn sample(&self) -> io::Result<Sample> {
+    /// What the kernel says now.
+    ///
+    /// # Errors
+    /// It has ended.
+    pub fn sample(&self) -> io::Result<Sample> {
         let folder = PathBuf::from(format!("/proc/{}", self.child.id()));
         let status = fs::read_to_string(folder.join("status"))?;
         let number = |name: &str| {
@@ -107,7 +122,10 @@ impl Server {
     }
 
     /// Ends it; what was wrong with its end and its log.
-    pub(crate) fn end(mut self) -> io::Result<Vec<String>> {
+    ///
+    /// # Errors
+    /// There is no log, or no `kill`.
+    pub fn end(mut self) -> io::Result<Vec<String>> {
         let mut wrong = Vec::new();
         Command::new("kill").arg(self.child.id().to_string()).status()?;
         let start = Instant::now();
