@@ -19,6 +19,7 @@ pub mod signals;
 pub mod sound;
 pub mod source;
 pub mod stats;
+pub mod systemd;
 pub mod transport;
 pub mod vv;
 

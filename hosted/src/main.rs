@@ -10,6 +10,7 @@ use tracing_subscriber::filter::{FromEnvError, LevelFilter};
 
 use cli::{Action, Ask, PasswdArgs};
 use sumac::auth::Users;
+use sumac::config::Config;
 
 mod cli;
 mod prompt;
@@ -33,16 +34,20 @@ fn main() -> ExitCode {
         return fail(USAGE, &format!("{LOG_VARIABLE}: {error}"));
     }
     let done = match action {
-        Action::Serve(config) => sumac::serve(*config),
-        Action::Qemu { config, command, consoles } => match sumac::serve_qemu(*config, command, consoles) {
-            Ok(status) => return ExitCode::from(status_of(status)),
-            Err(error) => Err(error),
-        },
+        Action::Serve(config) => with_sockets(*config).and_then(sumac::serve),
+        Action::Qemu { config, command, consoles } => {
+            match with_sockets(*config).and_then(|config| sumac::serve_qemu(config, command, consoles)) {
+                Ok(status) => return ExitCode::from(status_of(status)),
+                Err(error) => Err(error),
+            }
+        }
         Action::Cert { dir, names } => cert(&dir, &names),
         Action::Passwd(user) => passwd(&user),
         Action::Ask(question) => ask(question),
         Action::Probe { json } => probe(json),
         Action::EncoderHelper { role } => sumac::helper::run(&role),
+        Action::Man => to_stdout(cli::man),
+        Action::Completions(shell) => to_stdout(|out| cli::completions(shell, out)),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -93,9 +98,19 @@ fn ask(question: Ask) -> anyhow::Result<()> {
     }
 }
 
+/// Adds the sockets that a service manager has opened.
+fn with_sockets(mut config: Config) -> anyhow::Result<Config> {
+    config.listen.inherited = sumac::systemd::inherited_sockets()?;
+    Ok(config)
+}
+
 fn probe(json: bool) -> anyhow::Result<()> {
+    to_stdout(|out| sumac::probe::probe(out, json))
+}
+
+fn to_stdout(write: impl FnOnce(&mut io::StdoutLock<'static>) -> io::Result<()>) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
-    match sumac::probe::probe(&mut out, json).and_then(|()| out.flush()) {
+    match write(&mut out).and_then(|()| out.flush()) {
         // Whoever closed the pipe has read enough.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         done => Ok(done?),

@@ -5,7 +5,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -55,9 +55,10 @@ impl Target {
     /// The best of the open sockets: TCP if there is any, as it works in every viewer. `None` when
     /// only a socket is open that a connection file cannot name (abstract, or not UTF-8).
     pub fn choose(tcp: &[SocketAddr], unix: Option<&UnixAddress>) -> Option<Self> {
-        let v4_first = tcp.iter().min_by_key(|address| address.is_ipv6());
+        // A host without IPv4 can listen on all of its addresses, and has none.
+        let v4_first = tcp.iter().map(|at| reachable(*at)).min_by_key(|at| (!is_here(at.ip()), at.is_ipv6()));
         match (v4_first, unix) {
-            (Some(address), _) => Some(Self::Tcp(reachable(*address))),
+            (Some(address), _) => Some(Self::Tcp(address)),
             (None, Some(UnixAddress::Path(path))) => {
                 std::path::absolute(path).ok()?.into_os_string().into_string().ok().map(Self::Unix)
             }
@@ -152,6 +153,11 @@ fn reachable(mut address: SocketAddr) -> SocketAddr {
         });
     }
     address
+}
+
+/// Whether this machine has the address.
+fn is_here(ip: IpAddr) -> bool {
+    UdpSocket::bind((ip, 0)).is_ok()
 }
 
 /// A key file's escapes. Spaces at either end would be dropped, in between they may stand.

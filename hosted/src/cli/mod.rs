@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
 use sumac::config::{Config, apply_spice_options};
 use sumac::qemu::QemuCommand;
 
@@ -13,6 +14,7 @@ use access::AccessArgs;
 pub(crate) use control::Ask;
 use control::ControlCommand;
 use listen::ListenArgs;
+pub(crate) use manual::{completions, man};
 use output::OutputArgs;
 pub(crate) use passwd::PasswdArgs;
 use picture::PictureArgs;
@@ -23,6 +25,7 @@ use tls::TlsArgs;
 mod access;
 mod control;
 mod listen;
+mod manual;
 mod output;
 mod passwd;
 mod picture;
@@ -67,6 +70,15 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Print the manual page.
+    #[command(hide = true)]
+    Man,
+    /// Print what completes command lines in this shell.
+    #[command(hide = true)]
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
     /// A process that the server starts for encoders.
     #[command(name = ENCODER_HELPER, hide = true)]
     EncoderHelper {
@@ -104,6 +116,10 @@ pub(crate) enum Action {
         /// For programs.
         json: bool,
     },
+    /// To print the manual page.
+    Man,
+    /// To print what completes command lines in this shell.
+    Completions(Shell),
     /// To be the process of an encoder, or the one that starts those.
     EncoderHelper {
         /// Which.
@@ -156,6 +172,8 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Action, 
     let cli = Cli::try_parse_from(args)?;
     let action = match cli.command {
         Some(Command::Probe { json }) => return Ok(Action::Probe { json }),
+        Some(Command::Man) => return Ok(Action::Man),
+        Some(Command::Completions { shell }) => return Ok(Action::Completions(shell)),
         Some(Command::EncoderHelper { role }) => return Ok(Action::EncoderHelper { role }),
         Some(Command::Passwd(passwd)) => return Ok(Action::Passwd(passwd)),
         Some(Command::Control(command)) => return Ok(Action::Ask(command.into_ask())),

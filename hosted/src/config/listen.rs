@@ -2,8 +2,18 @@
 
 use std::ffi::OsStr;
 use std::fmt;
+use std::io;
+use std::net::TcpListener;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
+use std::sync::Arc;
+
+use rustix::net::sockopt::{socket_acceptconn, socket_domain, socket_type};
+use rustix::net::{AddressFamily, SocketType};
+
+use super::sys::take_over;
 
 /// The port when nothing else was asked for.
 pub const DEFAULT_PORT: u16 = 5900;
@@ -23,6 +33,16 @@ pub struct Listen {
     pub unix: Option<UnixAddress>,
     /// Which of the addresses behind `addr` are used.
     pub family: Family,
+    /// Sockets that are open already, beside the others or alone.
+    pub inherited: Vec<InheritedSocket>,
+}
+
+/// A listening stream socket that somebody else has opened: TCP, or UNIX.
+#[derive(Clone, Debug)]
+pub struct InheritedSocket {
+    fd: Arc<OwnedFd>,
+    unix: bool,
+    tls: bool,
 }
 
 /// Which IP versions to listen on.
@@ -50,14 +70,63 @@ impl Listen {
     /// The TCP port to open, if any: the one asked for, or 5900 when neither it nor another socket
     /// was asked for.
     pub fn tcp_port(&self) -> Option<u16> {
-        let other = self.unix.is_some() || self.tls_port.is_some();
+        let other = self.unix.is_some() || self.tls_port.is_some() || !self.inherited.is_empty();
         self.port.or((!other).then_some(DEFAULT_PORT))
     }
 }
 
+impl InheritedSocket {
+    /// A duplicate of the descriptor of this number, which no other program gets; over one of the name `tls`
+    /// may come nothing but TLS.
+    ///
+    /// # Errors
+    /// When it is not open, or no listening stream socket of IP or UNIX.
+    pub(crate) fn take(number: RawFd, name: &str) -> io::Result<Self> {
+        let fd = take_over(number)?;
+        let family = match socket_domain(&fd)? {
+            AddressFamily::UNIX => Some(true),
+            AddressFamily::INET | AddressFamily::INET6 => Some(false),
+            _ => None,
+        };
+        let listens = socket_acceptconn(&fd)? && socket_type(&fd)? == SocketType::STREAM;
+        let unix = family.filter(|_| listens).ok_or(io::ErrorKind::InvalidInput)?;
+        Ok(Self { fd: Arc::new(fd), unix, tls: name == "tls" })
+    }
+
+    /// Whether nothing but TLS may come.
+    pub(crate) fn is_tls(&self) -> bool {
+        self.tls
+    }
+
+    /// The socket, if it is a TCP socket.
+    pub(crate) fn tcp(&self) -> Option<io::Result<TcpListener>> {
+        (!self.unix).then(|| Ok(self.fd.try_clone()?.into()))
+    }
+
+    /// The socket, if it is a UNIX socket.
+    pub(crate) fn unix(&self) -> Option<io::Result<UnixListener>> {
+        self.unix.then(|| Ok(self.fd.try_clone()?.into()))
+    }
+}
+
+impl PartialEq for InheritedSocket {
+    fn eq(&self, other: &Self) -> bool {
+        self.fd.as_raw_fd() == other.fd.as_raw_fd()
+    }
+}
+
+impl Eq for InheritedSocket {}
+
 impl Default for Listen {
     fn default() -> Self {
-        Self { addr: DEFAULT_ADDR.into(), port: None, tls_port: None, unix: None, family: Family::Any }
+        Self {
+            addr: DEFAULT_ADDR.into(),
+            port: None,
+            tls_port: None,
+            unix: None,
+            family: Family::Any,
+            inherited: Vec::new(),
+        }
     }
 }
 

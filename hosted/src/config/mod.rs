@@ -7,7 +7,7 @@ use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-pub use listen::{DEFAULT_ADDR, DEFAULT_PORT, Family, Listen, UnixAddress};
+pub use listen::{DEFAULT_ADDR, DEFAULT_PORT, Family, InheritedSocket, Listen, UnixAddress};
 pub use qemu::{QemuAddress, QemuDisplay};
 pub use sasl::{Sasl, SaslMechanism};
 pub use spice_option::{OptionError, apply_spice_options};

@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
 use std::path::Path;
 
-use rustix::io::fcntl_dupfd_cloexec;
+use rustix::io::{FdFlags, fcntl_dupfd_cloexec, fcntl_setfd};
 
 /// Our own duplicate of the file descriptor of this number.
 ///
@@ -21,4 +21,17 @@ pub(super) fn duplicate(number: RawFd) -> io::Result<OwnedFd> {
     // place: either way nothing is closed that is not ours.
     let borrowed = unsafe { BorrowedFd::borrow_raw(number) };
     Ok(fcntl_dupfd_cloexec(borrowed, 3)?)
+}
+
+/// The same, and programs that are started do not get the original either.
+///
+/// # Errors
+/// As [`duplicate`].
+pub(super) fn take_over(number: RawFd) -> io::Result<OwnedFd> {
+    let ours = duplicate(number)?;
+    // SAFETY: as in `duplicate`, which has just seen that it is open; a flag of a descriptor that took its place
+    // means only that other programs do not get that one.
+    let borrowed = unsafe { BorrowedFd::borrow_raw(number) };
+    fcntl_setfd(borrowed, FdFlags::CLOEXEC)?;
+    Ok(ours)
 }

@@ -14,7 +14,7 @@ use super::control::answer as do_asked;
 use super::newcomer::{Newcomer, Waiting, connection};
 use super::pages::{answer, open_metrics};
 use super::source_thread::{Ended, SourceThread};
-use super::welcome::{Access, welcome};
+use super::welcome::{Access, places, welcome};
 use super::{Displays, Engine, checks};
 use crate::auth::{KeyStock, Sasl, Tickets};
 use crate::config::{Config, SourceChoice};
@@ -27,6 +27,7 @@ use crate::signals::{Request, Signals};
 use crate::sound::report_opus;
 use crate::source::{Frames, Host, Qemu, Source, TestDesktop, ToSource};
 use crate::stats::{Ready, Reporter};
+use crate::systemd::Notifier;
 use crate::transport::{Gate, Listeners};
 
 /// How long a source may take to show its first picture.
@@ -40,6 +41,7 @@ pub(super) struct Running {
     gate: Rc<Gate>,
     listeners: Listeners,
     signals: Signals,
+    manager: Notifier,
     reporter: Reporter,
     /// The QEMU that was started for it.
     qemu: Option<RunningQemu>,
@@ -50,6 +52,7 @@ pub(super) struct Running {
 /// All that is opened and loaded before a server confines itself.
 struct Opened {
     signals: Signals,
+    manager: Notifier,
     gate: Rc<Gate>,
     access: Access,
     sasl: Option<Sasl>,
@@ -80,7 +83,7 @@ impl Running {
 
     /// Starts the threads, and waits for the first picture.
     async fn begin(config: Config, opened: Opened) -> anyhow::Result<Self> {
-        let Opened { signals, gate, access, sasl, epoch, displays, source, listeners, metrics, control } = opened;
+        let Opened { signals, manager, gate, access, sasl, epoch, displays, source, listeners, metrics, control } = opened;
         let keys = KeyStock::start()?;
         let (source, mut ended) = SourceThread::start(source, Arc::new(displays.host().clone()))?;
         first_picture(&displays, &mut ended).await?;
@@ -101,7 +104,8 @@ impl Running {
         }
         // What the source opened before there was an engine.
         engine.take_mail();
-        Ok(Self { engine, gate, listeners, signals, reporter, qemu: None, source: Some(ended) })
+        manager.ready(&serving(&listeners));
+        Ok(Self { engine, gate, listeners, signals, manager, reporter, qemu: None, source: Some(ended) })
     }
 
     /// Serves until a signal, the source or QEMU ends it; answers how QEMU ended, if there was one.
@@ -148,8 +152,10 @@ impl Running {
                 None => return true,
             },
             Request::Reload => {
+                self.manager.reloading();
                 self.gate.reload();
                 self.engine.reload_users();
+                self.manager.ready(&serving(&self.listeners));
             }
             Request::WriteReference => {
                 self.engine.take_mail();
@@ -163,7 +169,8 @@ impl Running {
 
     /// Ends everything, and passes `result` on.
     pub(super) async fn end(self, result: anyhow::Result<Option<ExitStatus>>) -> anyhow::Result<Option<ExitStatus>> {
-        let Self { engine, reporter, source, .. } = self;
+        let Self { engine, manager, reporter, source, .. } = self;
+        manager.stopping();
         engine.take_mail();
         let written = if result.is_ok() { write_reference(engine.config(), engine.displays()) } else { Ok(()) };
         engine.source().tell(ToSource::Quit);
@@ -185,6 +192,7 @@ impl Running {
 impl Opened {
     async fn new(config: &Config) -> anyhow::Result<Self> {
         let signals = Signals::install(config.tls.is_wanted() || config.sasl.users.is_some())?;
+        let manager = Notifier::connect();
         let gate = Rc::new(Gate::new(config)?);
         let access = Access::prepare(config)?;
         let sasl = config.sasl.is_wanted().then(|| Sasl::open(&config.sasl)).transpose()?;
@@ -195,7 +203,7 @@ impl Opened {
         let listeners = Listeners::open(&config.listen)?;
         let metrics = open_metrics(config).await?;
         let control = config.control.as_deref().map(control::listen).transpose()?;
-        Ok(Self { signals, gate, access, sasl, epoch, displays, source, listeners, metrics, control })
+        Ok(Self { signals, manager, gate, access, sasl, epoch, displays, source, listeners, metrics, control })
     }
 }
 
@@ -207,6 +215,11 @@ async fn heard(source: &mut Option<Ended>) -> anyhow::Result<()> {
         }
         None => std::future::pending().await,
     }
+}
+
+/// What the service manager shows.
+fn serving(listeners: &Listeners) -> String {
+    format!("serving on {}", places(listeners))
 }
 
 /// What is told when everything is open.

@@ -78,7 +78,8 @@ pub(super) fn welcome(config: &Config, access: &Access, listeners: &Listeners, g
     let _ = io::stderr().write_all(text.as_bytes());
 }
 
-fn places(listeners: &Listeners) -> String {
+/// Where it listens.
+pub(super) fn places(listeners: &Listeners) -> String {
     let tcp = listeners.tcp_addresses().iter().map(ToString::to_string);
     let tls = listeners.tls_addresses().iter().map(|address| format!("{address} (TLS)"));
     let unix = listeners.unix_address().map(ToString::to_string);

@@ -14,7 +14,7 @@ use tokio::io::{AsyncReadExt, Interest};
 use super::http::{self, Answered, WebRoot};
 use super::tls::{Acceptor, Identity, TlsError};
 use super::{Entrance, Stream};
-use crate::config::{Config, Ticketing};
+use crate::config::{Config, InheritedSocket, Ticketing};
 
 /// The record type of a TLS handshake.
 const TLS_HANDSHAKE: u8 = 0x16;
@@ -52,7 +52,9 @@ pub(crate) enum NotEntered {
 impl Gate {
     /// Reads certificates and opens the folder.
     pub(crate) fn new(config: &Config) -> anyhow::Result<Self> {
-        if config.listen.tls_port.is_some() && !config.tls.is_wanted() {
+        let listen = &config.listen;
+        let only_tls = listen.tls_port.is_some() || listen.inherited.iter().any(InheritedSocket::is_tls);
+        if only_tls && !config.tls.is_wanted() {
             return Err(TlsError::Missing("a certificate").into());
         }
         let tls = config.tls.is_wanted().then(|| Acceptor::new(config.tls.clone())).transpose()?;

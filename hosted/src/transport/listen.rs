@@ -22,7 +22,8 @@ pub struct Listeners {
     tcp: Vec<TcpListener>,
     tcp_addresses: Vec<SocketAddr>,
     tls_addresses: Vec<SocketAddr>,
-    unix: Option<UnixListener>,
+    unix: Vec<(UnixListener, Entrance)>,
+    /// Of the first of them.
     unix_address: Option<UnixAddress>,
     /// Where the next search for a connection begins, so that no socket starves another.
     turn: usize,
@@ -67,22 +68,32 @@ impl Listeners {
             Some(port) => tcp::listen(&listen.addr, port, listen.family),
             None => Ok(Vec::new()),
         };
-        let (mut tcp, tls) = (open(listen.tcp_port())?, open(listen.tls_port)?);
+        let (mut tcp, mut tls) = (open(listen.tcp_port())?, open(listen.tls_port)?);
         let unopened = |at: &dyn ToString, source| ListenError::Open { at: at.to_string(), source };
+        let inherited = |error| unopened(&"a socket that was open already", error);
+        let (mut unix, mut file, mut unix_address) = (Vec::new(), None, listen.unix.clone());
+        if let Some(address) = &listen.unix {
+            let listener;
+            (listener, file) = unix::listen(address).map_err(|error| unopened(address, error))?;
+            unix.push((listener, Entrance::Any));
+        }
+        for socket in &listen.inherited {
+            if let Some(listener) = socket.tcp() {
+                let listener = listener.and_then(tcp::take).map_err(inherited)?;
+                if socket.is_tls() { &mut tls } else { &mut tcp }.push(listener);
+            }
+            if let Some(listener) = socket.unix() {
+                let (listener, address) = listener.and_then(unix::take).map_err(inherited)?;
+                unix.push((listener, if socket.is_tls() { Entrance::TlsOnly } else { Entrance::Any }));
+                unix_address = unix_address.or(address);
+            }
+        }
         let addresses = |listeners: &[TcpListener]| {
             let addresses: io::Result<Vec<_>> = listeners.iter().map(TcpListener::local_addr).collect();
             addresses.map_err(|error| unopened(&listen.addr, error))
         };
         let (tcp_addresses, tls_addresses) = (addresses(&tcp)?, addresses(&tls)?);
         tcp.extend(tls);
-        let (unix, file) = match &listen.unix {
-            Some(address) => {
-                let (listener, file) = unix::listen(address).map_err(|error| unopened(address, error))?;
-                (Some(listener), file)
-            }
-            None => (None, None),
-        };
-        let unix_address = listen.unix.clone();
         Ok(Self { tcp, tcp_addresses, tls_addresses, unix, unix_address, turn: 0, _file: file })
     }
 
@@ -118,22 +129,23 @@ impl Listeners {
     }
 
     fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<(Stream, Peer, Entrance)>> {
-        let sockets = self.tcp.len() + 1;
+        let (tcp, sockets) = (self.tcp.len(), self.tcp.len() + self.unix.len());
         for n in 0..sockets {
             let at = (self.turn + n) % sockets;
-            let polled = match self.tcp.get(at) {
-                Some(listener) => listener.poll_accept(cx).map(|found| found.and_then(from_tcp)),
-                None => match &self.unix {
-                    Some(listener) => {
-                        listener.poll_accept(cx).map(|found| found.and_then(|(stream, _)| from_unix(stream)))
-                    }
-                    None => Poll::Pending,
-                },
+            let (polled, entrance) = match (self.tcp.get(at), self.unix.get(at.wrapping_sub(tcp))) {
+                (Some(listener), _) => {
+                    let tls_only = at >= self.tcp_addresses.len();
+                    let entrance = if tls_only { Entrance::TlsOnly } else { Entrance::Any };
+                    (listener.poll_accept(cx).map(|found| found.and_then(from_tcp)), entrance)
+                }
+                (None, Some((listener, entrance))) => {
+                    let polled = listener.poll_accept(cx);
+                    (polled.map(|found| found.and_then(|(stream, _)| from_unix(stream))), *entrance)
+                }
+                (None, None) => continue,
             };
             if polled.is_ready() {
                 self.turn = (at + 1) % sockets;
-                let tls_only = (self.tcp_addresses.len()..self.tcp.len()).contains(&at);
-                let entrance = if tls_only { Entrance::TlsOnly } else { Entrance::Any };
                 return polled.map_ok(|(stream, peer)| (stream, peer, entrance));
             }
         }

@@ -34,6 +34,12 @@ pub(super) fn listen(addr: &str, port: u16, family: Family) -> Result<Vec<TcpLis
     }
 }
 
+/// A socket that somebody else has opened.
+pub(super) fn take(listener: std::net::TcpListener) -> io::Result<TcpListener> {
+    listener.set_nonblocking(true)?;
+    TcpListener::from_std(listener)
+}
+
 /// What every accepted connection gets: no delay for small writes, and keepalive probes.
 pub(super) fn tune(stream: &TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;

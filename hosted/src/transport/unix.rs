@@ -38,7 +38,16 @@ pub(super) fn listen(address: &UnixAddress) -> io::Result<(UnixListener, Option<
     Ok((UnixListener::from_std(listener)?, file))
 }
 
-/// The same for a socket file that only its owner may open, whatever the umask.
+/// A socket that somebody else has opened, and its name if it has one. Its file is not ours to remove.
+pub(super) fn take(listener: StdListener) -> io::Result<(UnixListener, Option<UnixAddress>)> {
+    let name = listener.local_addr()?;
+    let by_path = name.as_pathname().map(|path| UnixAddress::Path(path.to_owned()));
+    let address = by_path.or_else(|| name.as_abstract_name().map(|name| UnixAddress::Abstract(name.to_vec())));
+    listener.set_nonblocking(true)?;
+    Ok((UnixListener::from_std(listener)?, address))
+}
+
+/// The same as [`listen`] for a socket file that only its owner may open, whatever the umask.
 pub(crate) fn listen_private(path: &Path) -> io::Result<(UnixListener, SocketFile)> {
     let bind = || {
         let kind = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;

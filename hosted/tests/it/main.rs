@@ -17,5 +17,6 @@ mod open;
 mod sandbox;
 mod sasl;
 mod sumac;
+mod systemd;
 mod tls;
 mod web;

@@ -50,6 +50,16 @@ impl Sumac {
         })
     }
 
+    /// The same by a shell, as this changes its command; the words after `sh -c` are the program's.
+    pub(crate) fn start_by_shell(script: &str, args: &[&str], change: impl FnOnce(&mut Command)) -> Self {
+        Self::of(|dir| {
+            let mut shell = command_of(Command::new("sh"), dir);
+            shell.args(["-c", script, env!("CARGO_BIN_EXE_sumac")]).args(args);
+            change(&mut shell);
+            shell
+        })
+    }
+
     fn of(command: impl FnOnce(&Path) -> Command) -> Self {
         let dir = Arc::new(tempfile::tempdir().expect("temporary directory"));
         let mut child = Process(command(dir.path()).stdout(Stdio::piped()).spawn().expect("sumac starts"));
@@ -159,9 +169,14 @@ pub(crate) fn run_with_input(args: &[&str], input: &str) -> Ended {
 }
 
 fn command(args: &[&str], dir: &Path) -> Command {
+    let mut command = command_of(Command::new(env!("CARGO_BIN_EXE_sumac")), dir);
+    command.args(args);
+    command
+}
+
+fn command_of(mut command: Command, dir: &Path) -> Command {
     let err = std::fs::File::create(dir.join("stderr")).expect("file for stderr");
-    let mut command = Command::new(env!("CARGO_BIN_EXE_sumac"));
-    command.args(args).current_dir(dir).env_remove("SUMAC_LOG").stdin(Stdio::null()).stderr(err);
+    command.current_dir(dir).env_remove("SUMAC_LOG").stdin(Stdio::null()).stderr(err);
     command
 }
 
