@@ -83,7 +83,8 @@ impl Running {
 
     /// Starts the threads, and waits for the first picture.
     async fn begin(config: Config, opened: Opened) -> anyhow::Result<Self> {
-        let Opened { signals, manager, gate, access, sasl, epoch, displays, source, listeners, metrics, control } = opened;
+        let Opened { signals, manager, gate, access, sasl, epoch, displays, source, listeners, metrics, control } =
+            opened;
         let keys = KeyStock::start()?;
         let (source, mut ended) = SourceThread::start(source, Arc::new(displays.host().clone()))?;
         first_picture(&displays, &mut ended).await?;
