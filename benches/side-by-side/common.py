@@ -1,4 +1,5 @@
-"""What the side-by-side benches share: building, films, servers, and one client's look at a film."""
+"""What the side-by-side benches share: building, films, servers, links, and one client's look at a film."""
+import contextlib
 import json
 import os
 import pathlib
@@ -13,6 +14,8 @@ ROOT = HERE.parent.parent
 PYTHON = "/usr/bin/python3"  # the one that Debian's GObject introspection is installed for
 WIDTH, HEIGHT = 1280, 720
 GSTREAMER = {"mjpeg": "spice:mjpeg", "h264": "gstreamer:h264", "vp8": "gstreamer:vp8"}
+# Where a server is on a shaped link.
+SERVER = "10.77.0.1"
 # A client's start, and libspice-server's first second, are not what is measured.
 WARM_UP = 3
 
@@ -104,6 +107,28 @@ def namespace(name):
 def need(program, package):
     if not shutil.which(program):
         skip(package)
+
+
+def need_link():
+    """What a shaped link needs."""
+    if os.geteuid() or not os.path.exists("/dev/net/tun"):
+        skip("root and /dev/net/tun")
+    need("ip", "iproute2")
+
+
+@contextlib.contextmanager
+def shaped(*options):
+    """A link of these options of shaped-link: its two namespaces, as what stands before a command."""
+    name = f"sumac{os.getpid()}"
+    command = [HERE / "shaped-link", name, "--seconds", "90", *options]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        if process.stdout.readline() != "ready\n":
+            raise RuntimeError("the link does not start")
+        yield namespace(f"{name}-s"), namespace(f"{name}-c")
+    finally:
+        process.terminate()
+        process.wait()
 
 
 class Server:

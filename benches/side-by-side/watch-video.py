@@ -4,8 +4,8 @@
 watch-video.py URI WARM_UP SECONDS
 
 frames: different pictures seen; seconds: how long it looked, after WARM_UP seconds; ms: milliseconds
-from a picture's submission (its stamp) to the moment it was there, one number a picture; bytes: what
-the display channel received meanwhile.
+from a picture's submission (its stamp) to the moment it was there, one number a picture; at: when that
+was, in seconds of the monotonic clock; bytes: what the display channel received meanwhile.
 """
 import ctypes
 import json
@@ -26,6 +26,7 @@ class Watch:
         self.surface = None
         self.last = None
         self.ms = []
+        self.at = []
         self.begin = None
         self.loop = GLib.MainLoop()
         session = Spice.Session()
@@ -42,6 +43,7 @@ class Watch:
 
     def start(self):
         self.ms.clear()
+        self.at.clear()
         self.begin = time.monotonic()
         self.bytes_before = self.display.get_property("total-read-bytes")
 
@@ -64,8 +66,10 @@ class Watch:
             return
         if self.last and stamp[0] == self.last[0] and self.ms:
             self.ms.pop()
+            self.at.pop()
         self.last = stamp
         self.ms.append(age / 1000)
+        self.at.append(now / 1e6)
 
     def stamp(self):
         """Number and microseconds, from the middle of each of the stamp's blocks."""
@@ -84,4 +88,5 @@ class Watch:
 
 
 seen = Watch(sys.argv[1], float(sys.argv[2]), float(sys.argv[3]))
-print(json.dumps({"frames": len(seen.ms), "seconds": seen.seconds, "ms": seen.ms, "bytes": seen.bytes}))
+figures = {"frames": len(seen.ms), "seconds": seen.seconds, "ms": seen.ms, "at": seen.at, "bytes": seen.bytes}
+print(json.dumps(figures))

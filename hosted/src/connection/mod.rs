@@ -6,6 +6,7 @@
 //! [`Line::has_room`] before they say something large.
 
 mod account;
+mod arrivals;
 mod handshake;
 mod outbox;
 mod pacer;
@@ -37,6 +38,8 @@ pub(crate) use report::Report;
 
 use crate::ledger::{Closed, Ledger};
 use crate::transport::Stream;
+#[cfg(test)]
+use crate::transport::TcpInfo;
 
 /// Bytes read at most before everything that they mean has been handled.
 const READ_STEP: usize = 8 * 1024;
@@ -210,6 +213,12 @@ impl<M: Channel> Line<M> {
         self.send(message, &[])?;
         self.outbox.push_fds(fds);
         Ok(())
+    }
+
+    /// A link as the kernel would tell of it.
+    #[cfg(test)]
+    pub(crate) fn set_link(&mut self, info: TcpInfo) {
+        self.pacer.observe(Instant::now(), info);
     }
 
     /// Takes everything as sent; answers what that was.

@@ -7,14 +7,16 @@
 //! | the path | what may be on the way |
 //! |---|---|
 //! | a UNIX socket, or a round trip below a millisecond | what the kernel takes |
-//! | no queue is seen: round trips take as long as the shortest | the congestion window, so that it can grow |
+//! | no queue was seen lately: round trips take as long as the shortest | the congestion window, so that it can grow |
 //! | a queue is seen | the measured rate times the shortest round trip, and a little |
+//! | one was seen lately | a quarter more, so that a faster link is noticed |
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::arrivals::Arrivals;
 use crate::transport::TcpInfo;
 
 /// Unsent bytes up to which something large may be begun: enough to keep the kernel busy.
@@ -29,9 +31,16 @@ const NARROW: u64 = 2_500_000;
 const JITTER: Duration = Duration::from_millis(4);
 /// How much more than a round trip's worth may be on the way, as time on the link.
 const SLACK: Duration = Duration::from_millis(8);
+/// How long a queue that was seen is remembered: the congestion window is what made it, and may be
+/// several times what the link carries in a round trip.
+const CROWDED: Duration = Duration::from_secs(5);
 /// Round trips that a rate measurement lives while there are newer ones, and at least this long.
 const MEMORY_TRIPS: u32 = 3;
 const MEMORY: Duration = Duration::from_millis(200);
+/// How long arrivals are counted, if not for a round trip.
+const COUNTED: Duration = Duration::from_millis(50);
+/// Time until a look at a link that is being measured anew.
+const MEASURING: Duration = Duration::from_millis(10);
 /// Longest time until room is looked for again.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
@@ -79,29 +88,63 @@ pub(super) struct Pacer {
     last: TcpInfo,
     /// Rates that the full link was seen to carry, and when.
     rates: VecDeque<(Instant, u64)>,
+    /// When a queue was seen last.
+    crowded: Option<Instant>,
+    arrivals: Arrivals,
+    /// When arrivals were looked at last to be counted, and what had arrived.
+    counted: Option<(Instant, u64)>,
 }
 
 impl Pacer {
     /// A look at the connection.
     pub(super) fn observe(&mut self, now: Instant, info: TcpInfo) {
-        self.last = info;
-        if info.delivery_rate == 0 {
+        let before = std::mem::replace(&mut self.last, info);
+        if self.sees_queue() {
+            self.crowded = Some(now);
+        }
+        self.crowded = self.crowded.filter(|at| now.saturating_duration_since(*at) < CROWDED);
+        self.measure(now, &before);
+        if let Some(rate) = self.rate().filter(|_| self.last.min_rtt >= NEAR)
+            && let Some(slower) = self.arrivals.observe(now, &self.last, rate)
+        {
+            self.rates.clear();
+            self.remember(now, slower);
+        }
+    }
+
+    /// Takes in the kernel's measurement.
+    fn measure(&mut self, now: Instant, before: &TcpInfo) {
+        let TcpInfo { delivery_rate, app_limited, rtt, .. } = self.last;
+        if delivery_rate == 0 {
             return;
         }
-        let best = self.rate().unwrap_or(0);
-        if info.app_limited {
-            // The link carries at least that.
-            if info.delivery_rate > best {
-                self.remember(now, info.delivery_rate);
+        if app_limited {
+            // The link carries at least that. The kernel goes on to tell the highest one that it had.
+            let is_new = delivery_rate != before.delivery_rate;
+            let seen = self.count(now).max(if is_new { delivery_rate } else { 0 });
+            if seen > self.rate().unwrap_or(0) {
+                self.remember(now, seen);
             }
             return;
         }
         // Only a full link's measurements make older ones outdated: idleness proves nothing.
-        let memory = (info.rtt * MEMORY_TRIPS).max(MEMORY);
+        let memory = (rtt * MEMORY_TRIPS).max(MEMORY);
         while self.rates.front().is_some_and(|(at, _)| now.saturating_duration_since(*at) > memory) {
             self.rates.pop_front();
         }
-        self.remember(now, info.delivery_rate);
+        self.remember(now, delivery_rate);
+    }
+
+    /// What arrived lately, in bytes a second; 0 until that has been counted for a round trip.
+    fn count(&mut self, now: Instant) -> u64 {
+        let (since, had) = *self.counted.get_or_insert((now, self.last.delivered));
+        let time = now.saturating_duration_since(since);
+        if time < self.last.min_rtt.max(COUNTED) {
+            return 0;
+        }
+        self.counted = Some((now, self.last.delivered));
+        let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        self.last.delivered.saturating_sub(had).saturating_mul(1000) / millis.max(1)
     }
 
     /// Keeps the rates falling from the front on, so that the front is the highest.
@@ -136,6 +179,10 @@ impl Pacer {
         }
         let in_flight = self.last.in_flight + unsent as u64;
         let budget = self.budget();
+        if self.arrivals.is_late() {
+            // The link is not what it was believed to be: it is being measured.
+            return Room::After(MEASURING);
+        }
         if in_flight < budget {
             return Room::Now;
         }
@@ -145,17 +192,23 @@ impl Pacer {
 
     /// Bytes that may be on the way.
     fn budget(&self) -> u64 {
-        let TcpInfo { rtt, min_rtt, window, .. } = self.last;
-        match self.rate() {
-            Some(rate) if rtt > min_rtt + min_rtt / 8 + JITTER => bytes_in(min_rtt + SLACK, rate),
-            _ => window,
+        let TcpInfo { min_rtt, window, .. } = self.last;
+        match self.rate().filter(|_| self.crowded.is_some()) {
+            Some(rate) if self.sees_queue() => bytes_in(min_rtt + SLACK, rate),
+            Some(rate) => window.min(bytes_in(min_rtt * 5 / 4 + SLACK, rate)),
+            None => window,
         }
         .max(AHEAD)
+    }
+
+    fn sees_queue(&self) -> bool {
+        let TcpInfo { rtt, min_rtt, .. } = self.last;
+        self.arrivals.is_late() || rtt > min_rtt + min_rtt / 8 + JITTER
     }
 }
 
 /// How long `bytes` take at `rate` bytes a second.
-fn time_of(bytes: u64, rate: u64) -> Duration {
+pub(super) fn time_of(bytes: u64, rate: u64) -> Duration {
     Duration::from_micros(bytes.saturating_mul(1_000_000) / rate.max(1))
 }
 
@@ -174,7 +227,8 @@ mod tests {
     const RATE: u64 = 1_250_000;
 
     fn info(in_flight: u64, rtt: u32) -> TcpInfo {
-        TcpInfo { in_flight, window: 200_000, rtt: MS * rtt, min_rtt: MS * 80, delivery_rate: RATE, app_limited: false }
+        let (rtt, min_rtt) = (MS * rtt, MS * 80);
+        TcpInfo { in_flight, window: 200_000, rtt, min_rtt, delivery_rate: RATE, ..TcpInfo::default() }
     }
 
     fn seen(info: TcpInfo) -> Pacer {
@@ -198,6 +252,22 @@ mod tests {
         assert_eq!(seen(info(budget, 150)).room(0), Room::After(MS), "timers have no smaller step");
         assert_eq!(seen(info(10_000_000, 150)).room(0), Room::After(LOOK_AGAIN));
         assert!(matches!(seen(info(budget - 1, 150)).room(1), Room::After(_)), "unsent bytes count");
+    }
+
+    #[test]
+    fn the_window_that_made_a_queue_is_not_filled_again_soon() {
+        let start = Instant::now();
+        let mut pacer = Pacer::default();
+        pacer.observe(start, info(0, 150));
+        pacer.observe(start + MS * 1000, info(0, 85));
+        // 108 ms at 1.25 MB/s.
+        let at = |in_flight| info(in_flight, 85);
+        pacer.observe(start + MS * 1000, at(135_000 - 1));
+        assert_eq!(pacer.room(0), Room::Now);
+        pacer.observe(start + MS * 1000, at(135_000));
+        assert!(matches!(pacer.room(0), Room::After(_)));
+        pacer.observe(start + CROWDED, at(135_000));
+        assert_eq!(pacer.room(0), Room::Now, "the window again");
     }
 
     #[test]

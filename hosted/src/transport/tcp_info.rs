@@ -11,6 +11,12 @@ use super::sys;
 pub(crate) struct TcpInfo {
     /// Bytes that the kernel has taken and the peer has not acknowledged.
     pub(crate) in_flight: u64,
+    /// Bytes that the kernel has ever taken.
+    pub(crate) handed: u64,
+    /// About how many of them arrived, also behind others that did not: whole segments are counted.
+    pub(crate) delivered: u64,
+    /// Some were lost and are sent again.
+    pub(crate) recovers: bool,
     /// Bytes that the congestion window allows on the way.
     pub(crate) window: u64,
     /// Smoothed round trip.
@@ -41,8 +47,12 @@ impl TcpInfo {
         // A path that was never measured says "all ones".
         let min_rtt = if u32_at(MIN_RTT) == u32::MAX { Duration::ZERO } else { micros(MIN_RTT) };
         let sent = u64_at(BYTES_SENT).saturating_sub(u64_at(BYTES_RETRANS));
+        let handed = sent + u64::from(u32_at(NOTSENT_BYTES));
         Self {
-            in_flight: sent.saturating_sub(u64_at(BYTES_ACKED)) + u64::from(u32_at(NOTSENT_BYTES)),
+            in_flight: handed.saturating_sub(u64_at(BYTES_ACKED)),
+            handed,
+            delivered: u64::from(u32_at(DELIVERED)) * segment,
+            recovers: info[CA_STATE] >= CA_RECOVERY,
             window: u64::from(u32_at(SND_CWND)) * segment,
             rtt: micros(RTT),
             min_rtt,
@@ -53,6 +63,9 @@ impl TcpInfo {
 }
 
 // Offsets into `struct tcp_info`, which only ever grows at its end.
+const CA_STATE: usize = 1;
+/// `TCP_CA_Recovery`; `TCP_CA_Loss` is more.
+const CA_RECOVERY: u8 = 3;
 const FLAGS: usize = 7;
 const APP_LIMITED: u8 = if cfg!(target_endian = "little") { 1 } else { 0x80 };
 const SND_MSS: usize = 16;
@@ -62,6 +75,7 @@ const BYTES_ACKED: usize = 120;
 const NOTSENT_BYTES: usize = 144;
 const MIN_RTT: usize = 148;
 const DELIVERY_RATE: usize = 160;
+const DELIVERED: usize = 192;
 const BYTES_SENT: usize = 200;
 const BYTES_RETRANS: usize = 208;
 
@@ -87,6 +101,7 @@ mod tests {
         }
         let full = TcpInfo::of(&ours).unwrap();
         assert!(full.in_flight > 0 && full.in_flight <= sent, "{full:?} of {sent}");
+        assert!(full.handed == sent && full.delivered > 0 && !full.recovers, "{full:?} of {sent}");
         drop(ours);
         assert_eq!(theirs.read_to_end(&mut Vec::new()).unwrap() as u64, sent);
     }

@@ -81,6 +81,7 @@ mod tests {
                 version: 0,
                 changed,
                 size,
+                coarser_follows: false,
                 data: Bytes::new(),
             });
         }

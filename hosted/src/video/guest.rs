@@ -169,7 +169,7 @@ impl Hub {
         let Some((codec, size)) = guest.format.filter(|_| !data.is_empty()) else { return };
         let keyframe = is_key_frame(codec, &data);
         let now = Instant::now();
-        let packet = StreamPacket { number: 0, keyframe, version: 0, changed: now, size, data };
+        let packet = StreamPacket { number: 0, keyframe, version: 0, changed: now, size, coarser_follows: false, data };
         guest.newest = (stream.on_packet(packet), Some(now));
     }
 

@@ -85,6 +85,9 @@ pub(crate) struct StreamPacket {
     pub(crate) changed: Instant,
     /// The coded size in pixels; may be a little larger than the stream's.
     pub(crate) size: Size,
+    /// The next one will have half the bytes or fewer, because it is more than those who asked can be
+    /// sent.
+    pub(crate) coarser_follows: bool,
     pub(crate) data: Bytes,
 }
 

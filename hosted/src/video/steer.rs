@@ -50,8 +50,10 @@ impl Steer {
         self.askers.push((asker, now));
     }
 
-    /// A picture was encoded into so many bytes, and another comes every `interval`.
-    pub(super) fn encoded(&mut self, bytes: usize, interval: Duration) {
+    /// A picture was encoded into so many bytes, and another comes every `interval`. Answers whether
+    /// the next one will have half the bytes or fewer.
+    pub(super) fn encoded(&mut self, bytes: usize, interval: Duration) -> bool {
+        let before = self.quality;
         let step = match self.limit() {
             None => UP_MOST,
             Some(limit) => {
@@ -60,6 +62,7 @@ impl Steer {
             }
         };
         self.quality = (self.quality + step).clamp(FLOOR.min(self.ceiling), self.ceiling);
+        before - self.quality >= STEPS
     }
 
     /// Bytes a second; `None` when the link of one of them is not the limit.
@@ -126,9 +129,11 @@ mod tests {
     fn no_link_makes_it_worse_than_the_floor() {
         let mut steer = Steer::new(60);
         steer.asked(asker(1, Some(1)), Instant::now());
+        assert!(steer.encoded(50_000, INTERVAL), "the next one is coarser");
         for _ in 0..20 {
             steer.encoded(50_000, INTERVAL);
         }
+        assert!(!steer.encoded(50_000, INTERVAL), "as coarse as it gets");
         assert_eq!(f32::from(steer.quality()), FLOOR);
     }
 }

@@ -321,14 +321,13 @@ impl Rung {
         match self.worker.as_mut()?.take()? {
             Outcome::Packet(packet) => {
                 // A key frame among others is no measure of them.
-                if self.codec == Codec::Mjpeg || !packet.keyframe {
-                    self.steer.encoded(packet.data.len(), interval.max(pace(self.level).least));
-                }
+                let coarser_follows = (self.codec == Codec::Mjpeg || !packet.keyframe)
+                    && self.steer.encoded(packet.data.len(), interval.max(pace(self.level).least));
                 let (changed, begun) = self.times;
                 self.ledger.note(Step::Encode, now.saturating_duration_since(begun));
                 self.ledger.add(Count::Frames, 1);
                 self.ledger.add(Count::KeyFrames, packet.keyframe.into());
-                self.chain.push(stream_packet(packet, changed));
+                self.chain.push(StreamPacket { coarser_follows, ..stream_packet(packet, changed) });
             }
             Outcome::Skipped => {
                 self.wanted = true;
@@ -351,6 +350,7 @@ fn stream_packet(packet: Packet, changed: Instant) -> StreamPacket {
         version: packet.tag,
         changed,
         size: Size { width: packet.width, height: packet.height },
+        coarser_follows: false,
         data: Bytes::from_owner(packet.data),
     }
 }

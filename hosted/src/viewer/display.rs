@@ -274,6 +274,9 @@ impl Handler for Display {
         self.gl.on_time(Instant::now())?;
         self.update(line)?;
         line.report().set_codecs(self.streams.shown());
+        if self.streams.are_unheard(line) {
+            self.session.times_unheard();
+        }
         Ok(())
     }
 

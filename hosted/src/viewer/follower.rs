@@ -67,6 +67,11 @@ impl Follower {
         (self.number, self.version, self.asked) = (packet.number, packet.version, None);
     }
 
+    /// This packet was not sent, and those after it do not need it.
+    pub(super) fn left_out(&mut self, packet: &StreamPacket) {
+        (self.number, self.asked) = (packet.number, None);
+    }
+
     /// There is nothing that it could decode. Answers whether a key frame is to be asked for on this
     /// rung; otherwise it went to another, or has asked.
     pub(super) fn missed(&mut self, keys: &mut KeyFrames, now: Instant) -> bool {
@@ -128,7 +133,7 @@ mod tests {
 
     fn packet(number: u64) -> StreamPacket {
         let (changed, size) = (Instant::now(), Size { width: 1, height: 1 });
-        StreamPacket { number, keyframe: false, version: 10, changed, size, data: Bytes::new() }
+        StreamPacket { number, keyframe: false, version: 10, changed, size, coarser_follows: false, data: Bytes::new() }
     }
 
     #[tokio::test(start_paused = true)]

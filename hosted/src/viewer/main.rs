@@ -1,6 +1,7 @@
 //! The main channel: session, mouse mode, name, and the wishes that travel as agent messages.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use sumac_core::channel::main::{MainEvent, MainServer};
@@ -10,10 +11,11 @@ use sumac_core::proto::caps::MainCaps;
 use sumac_core::proto::common::{self, LinkError, Notify as Notice, NotifyText, Severity, Visibility};
 use sumac_core::proto::main::{
     AgentConnected, AgentConnectedTokens, AgentData, AgentDisconnected, AgentToken, ChannelId, ChannelsList, Init,
-    MouseMode, MouseModes, Name, ServerMessage, Uuid,
+    MouseMode, MouseModes, MultiMediaTime, Name, ServerMessage, Uuid,
 };
 use sumac_core::wire::{Counted, Data, Rest};
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use super::agent::{Agent, Guest};
 use super::{ChannelName, Session};
@@ -35,6 +37,10 @@ pub(super) struct Main {
     identity: Identity,
 }
 
+/// How often the time is told where it matters: clocks that differ by 100 ppm are 1 ms apart then.
+pub(super) const TIME_EVERY: Duration = Duration::from_secs(10);
+/// When to look again whether nothing is on the way that would delay the time.
+const TIME_AGAIN: Duration = Duration::from_secs(1);
 /// Unsent bytes up to which the agent says more.
 const AGENT_AHEAD: usize = 64 * 1024;
 
@@ -121,6 +127,24 @@ impl Main {
         send(line, &ServerMessage::Common(common::ServerMessage::Notify(notice)))
     }
 
+    /// Tells the time if it is due, and nothing is on the way that it would have to wait for.
+    fn tell_time(&self, line: &mut Line<MainServer>) -> Result<(), Close> {
+        let (now, due) = (Instant::now(), self.session.tell_time.get());
+        if due.is_none_or(|due| due > now) {
+            return Ok(());
+        }
+        if line.unsent() > 0 || line.link().in_flight > 0 {
+            self.session.tell_time.set(Some(now + TIME_AGAIN));
+            return Ok(());
+        }
+        self.session.tell_time.set(None);
+        if self.session.hears.get() {
+            return Ok(());
+        }
+        let time = line.now().mm_time();
+        send(line, &ServerMessage::MultiMediaTime(MultiMediaTime { time }))
+    }
+
     /// The mode that a viewer is put into when it comes and when the source's mouse is another one.
     fn take_mouse(&mut self) {
         self.absolute = self.engine.displays().absolute();
@@ -190,6 +214,7 @@ impl Handler for Main {
 
     fn on_wake(&mut self, line: &mut Line<MainServer>) -> Result<(), Close> {
         self.session.check()?;
+        self.tell_time(line)?;
         if self.absolute != self.engine.displays().absolute() {
             self.take_mouse();
             self.send_mode(line)?;
@@ -210,6 +235,10 @@ impl Handler for Main {
         self.send_agent(line)
     }
 
+    fn deadline(&self) -> Option<Instant> {
+        self.session.tell_time.get()
+    }
+
     fn on_close(&mut self, _line: &mut Line<MainServer>) {
         if let Some(agent) = &mut self.agent {
             agent.leave(guest(&self.engine));
@@ -224,4 +253,49 @@ fn guest(engine: &Engine) -> Guest<'_> {
 /// The main channel has no acknowledgement window: a refusal is a mistake of ours.
 fn send(line: &mut Line<MainServer>, message: &ServerMessage<'_>) -> Result<(), Close> {
     line.send(message, &[]).map_err(|refused: Refused| Close::Refused(refused))
+}
+
+#[cfg(test)]
+mod tests {
+    use sumac_core::channel::Negotiated;
+
+    use super::*;
+    use crate::config::Config;
+    use crate::server::testing::engine;
+    use crate::transport::TcpInfo;
+
+    const MULTI_MEDIA_TIME: u16 = 106;
+
+    /// The time that it is told now.
+    fn told(main: &mut Main, line: &mut Line<MainServer>) -> Option<u32> {
+        line.take_unsent();
+        main.on_wake(line).unwrap();
+        let bytes = line.take_unsent();
+        let (id, body) = bytes.split_first_chunk()?;
+        (u16::from_le_bytes(*id) == MULTI_MEDIA_TIME).then(|| u32::from_le_bytes(*body[4..].first_chunk().unwrap()))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_time_is_told_every_ten_seconds_when_nothing_is_before_it_and_no_sound_is_heard() {
+        let (engine, session) = (engine(Config::default()), Session::for_tests(false));
+        let mut main = Main::new(Rc::clone(&engine), Rc::clone(&session), Rc::default());
+        let mut line = Line::new(MainServer::new(Negotiated { mini_header: true, peer_caps: 0 }), engine.epoch());
+        main.on_open(&mut line).unwrap();
+        assert_eq!((told(&mut main, &mut line), main.deadline()), (None, None), "nothing is timed");
+        let start = Instant::now();
+        session.times_unheard();
+        assert_eq!((told(&mut main, &mut line), main.deadline()), (None, Some(start + TIME_EVERY)));
+        tokio::time::advance(TIME_EVERY).await;
+        line.set_link(TcpInfo { in_flight: 1, ..TcpInfo::default() });
+        assert_eq!(told(&mut main, &mut line), None, "it would arrive late");
+        assert_eq!(main.deadline(), Some(start + TIME_EVERY + TIME_AGAIN));
+        tokio::time::advance(TIME_AGAIN).await;
+        line.set_link(TcpInfo::default());
+        assert_eq!(told(&mut main, &mut line), Some(line.now().mm_time()));
+        assert_eq!(main.deadline(), None, "the next stream's picture makes it due again");
+        session.times_unheard();
+        session.hears.set(true);
+        tokio::time::advance(TIME_EVERY).await;
+        assert_eq!((told(&mut main, &mut line), main.deadline()), (None, None));
+    }
 }

@@ -67,6 +67,11 @@ pub(crate) struct Session {
     insecure_keyboard: Cell<bool>,
     /// What its display channels share.
     pictures: picture::Shared,
+    /// When the client is to be told the time: a stream is timed by its clock, and no reports tell how
+    /// far that has drifted.
+    tell_time: Cell<Option<Instant>>,
+    /// It plays sound, to which it sets its clock itself.
+    hears: Cell<bool>,
     channels: RefCell<Vec<OpenChannel>>,
 }
 
@@ -88,6 +93,8 @@ impl Session {
             ignored: Cell::new(false),
             insecure_keyboard: Cell::new(false),
             pictures: picture::Shared::default(),
+            tell_time: Cell::new(None),
+            hears: Cell::new(false),
             channels: RefCell::default(),
         })
     }
@@ -116,6 +123,14 @@ impl Session {
     /// Wakes all its channels.
     pub(crate) fn ring(&self) {
         self.channels.borrow().iter().filter_map(|channel| channel.bell.upgrade()).for_each(|bell| bell.notify_one());
+    }
+
+    /// A stream is being shown to a client that sends no reports.
+    fn times_unheard(&self) {
+        if self.tell_time.get().is_none() {
+            self.tell_time.set(Some(Instant::now() + main::TIME_EVERY));
+            self.ring();
+        }
     }
 
     /// Whether channels of this type are for this viewer: one that may only look has no devices and

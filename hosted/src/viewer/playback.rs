@@ -57,6 +57,7 @@ impl Playback {
         if self.playing.is_some_and(|playing| running != Some(playing.stream)) {
             self.playing = None;
             self.waiting = true;
+            self.session.hears.set(false);
             send(line, &ServerMessage::Stop(Stop {}))?;
         }
         let was_waiting = std::mem::replace(&mut self.waiting, stream.is_none());
@@ -72,6 +73,7 @@ impl Playback {
             self.say(line, packet)?;
         }
         self.playing = Some(playing);
+        self.session.hears.set(true);
         Ok(())
     }
 

@@ -37,9 +37,11 @@ const AIM: i32 = 3;
 /// The part of what a margin has too much that one report takes away: a hiccup is soon forgotten,
 /// and jitter makes no picture late.
 const CAUTION: i32 = 4;
+/// Reports of pictures that were sent before are waited for no longer, in milliseconds.
+const FORGOTTEN: u32 = 1_000;
 /// Pictures of a report's window: until the margin is right, and then.
 const FIRST_WINDOW: u32 = 1;
-const WINDOW: u32 = 5;
+const WINDOW: u32 = 2;
 /// A report of pictures that are late although they had so much for jitter, in milliseconds, says that
 /// arrival is not predicted; so many of them more often than not, and it cannot be.
 const AMPLE: i32 = 30;
@@ -57,11 +59,26 @@ pub(super) struct Slack {
     /// When that was looked at last, on the protocol's clock.
     drifted: Option<u32>,
     jitter: i32,
+    /// The time of the last picture.
+    stamped: u32,
+    /// Pictures that were on the way when late ones made it longer.
+    outdated: Option<Outdated>,
     /// The client's clock is that of the sound it plays.
     sound: bool,
     reports: u32,
     window: u32,
     surprises: u8,
+}
+
+/// Pictures that were sent with less slack than there is now: reports of them must not add to it again.
+#[derive(Clone, Copy, Debug)]
+struct Outdated {
+    /// The time of the last of them.
+    until: u32,
+    /// When they became so.
+    since: u32,
+    /// What they were sent with.
+    jitter: i32,
 }
 
 impl Slack {
@@ -73,6 +90,8 @@ impl Slack {
             drift,
             drifted: None,
             jitter: if punctual { FIRST } else { 0 },
+            stamped: 0,
+            outdated: None,
             sound: false,
             reports: 0,
             window: if punctual { FIRST_WINDOW } else { WINDOW },
@@ -82,13 +101,14 @@ impl Slack {
 
     /// The time of a picture that is sent at `now` and arrives `delay` later than the link's shortest
     /// time, all in milliseconds on the protocol's clock.
-    pub(super) fn time(&self, now: u32, delay: u32) -> u32 {
+    pub(super) fn time(&mut self, now: u32, delay: u32) -> u32 {
         let delay = if self.punctual { i32::try_from(delay).unwrap_or(i32::MAX) } else { 0 };
         let ahead = delay.saturating_add(self.drift + self.jitter);
         // With sound, not before what is heard with it.
         let ahead = if self.sound { ahead.max(0) } else { ahead };
         // 0 would mean that it has none.
-        now.wrapping_add_signed(ahead).max(1)
+        self.stamped = now.wrapping_add_signed(ahead).max(1);
+        self.stamped
     }
 
     /// How far the client's clock went ahead of ours, for streams to come.
@@ -111,8 +131,14 @@ impl Slack {
     pub(super) fn on_report(&mut self, report: &StreamReport, now: u32) -> bool {
         let margin = report.last_frame_delay;
         self.sound = report.audio_delay != StreamReport::NO_AUDIO;
+        self.outdated = self.outdated.filter(|outdated| {
+            let is_older = outdated.until.wrapping_sub(report.end_frame_mm_time).cast_signed() >= 0;
+            is_older && now.wrapping_sub(outdated.since) < FORGOTTEN
+        });
         if report.num_drops > 0 || margin < *MARGIN.start() {
-            self.late(margin);
+            self.late(margin, now);
+        } else if self.outdated.is_some() {
+            return false;
         } else if margin > *MARGIN.end() {
             let spare = (margin - AIM) / CAUTION;
             self.jitter = self.jitter.saturating_sub(spare.max(1)).max(if self.sound { -MOST } else { LEAST });
@@ -128,14 +154,17 @@ impl Slack {
         self.window != before
     }
 
-    fn late(&mut self, margin: i32) {
+    fn late(&mut self, margin: i32, now: u32) {
         if !self.punctual {
             // It was shown when it came, which is the best that it can be.
             return;
         }
         let missing = AIM.saturating_sub(margin).max(AIM);
-        self.surprises = self.surprises.saturating_add(u8::from(self.jitter >= AMPLE));
-        self.jitter = self.jitter.saturating_add(missing).min(MOST);
+        let Outdated { jitter, .. } = *self.outdated.get_or_insert_with(|| {
+            self.surprises = self.surprises.saturating_add(u8::from(self.jitter >= AMPLE));
+            Outdated { until: self.stamped, since: now, jitter: self.jitter }
+        });
+        self.jitter = jitter.saturating_add(missing).max(self.jitter).min(MOST);
     }
 
     /// What stays of jitter's part is the clock's.
@@ -166,7 +195,8 @@ mod tests {
             stream_id: 0,
             unique_id: 1,
             start_frame_mm_time: 0,
-            end_frame_mm_time: 0,
+            // Newer than any of these tests.
+            end_frame_mm_time: 1 << 30,
             num_frames: 5,
             num_drops: drops,
             last_frame_delay: margin,
@@ -220,26 +250,27 @@ mod tests {
                 }
                 self.random = self.random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
                 let arrives = self.now + Self::ONE_WAY + f64::from(self.random >> 16) * 3.0 / 65536.0;
-                let margin = slack.time(self.now as u32, 0) as i32 - self.clock(arrives) as i32;
+                let time = slack.time(self.now as u32, 0);
+                let margin = time as i32 - self.clock(arrives) as i32;
                 seen.pictures += 1;
                 if margin < 0 && slack.punctual {
                     seen.dropped += 1;
                 } else {
                     seen.held.push(margin.max(0));
                 }
-                self.report(slack, margin, arrives);
+                self.report(slack, time, margin, arrives);
                 self.now += 1000.0 / rate;
             }
             seen.held.sort_unstable();
             seen
         }
 
-        fn report(&mut self, slack: &Slack, margin: i32, at: f64) {
+        fn report(&mut self, slack: &Slack, end_frame_mm_time: u32, margin: i32, at: f64) {
             self.seen.0 += 1;
             self.seen.1 += u32::from(margin < 0);
             if self.seen.0 >= slack.window() {
                 let audio_delay = self.sound.map_or(StreamReport::NO_AUDIO, |delay| delay as u32);
-                let report = StreamReport { audio_delay, ..report(margin, self.seen.1) };
+                let report = StreamReport { audio_delay, end_frame_mm_time, ..report(margin, self.seen.1) };
                 self.reports.push_back((at + Self::ONE_WAY, report));
                 self.seen = (0, 0);
             }
@@ -258,6 +289,15 @@ mod tests {
         assert_eq!(slack.time(1000, 0), 1009, "early ones by and by");
         slack.on_report(&report(3, 0), 0);
         assert_eq!(slack.time(1000, 0), 1009);
+    }
+
+    #[test]
+    fn what_was_sent_before_late_ones_were_heard_of_is_made_up_for_once() {
+        let (mut client, mut slack) = (Client::new(0.0), Slack::new(Codec::Mjpeg, -50));
+        client.watch(&mut slack, 0.5, 60.0);
+        let seen = client.watch(&mut slack, 1.0, 60.0);
+        assert!(seen.dropped == 0, "{slack:?}");
+        assert!(seen.held.last() <= Some(&12), "{:?}", seen.held.last());
     }
 
     #[test]
@@ -306,14 +346,14 @@ mod tests {
     #[test]
     fn slack_has_bounds_whatever_a_client_reports() {
         let mut slack = Slack::new(Codec::Mjpeg, 0);
-        let most = |slack: &Slack, drift: i32| slack.time(1, 0) <= 1 + (MOST + drift).unsigned_abs();
+        let most = |slack: &mut Slack, drift: i32| slack.time(1, 0) <= 1 + (MOST + drift).unsigned_abs();
         for margin in [i32::MIN, -1, 0, i32::MIN] {
             slack.on_report(&report(margin, u32::MAX - 1), 0);
-            assert!(most(&slack, 0));
+            assert!(most(&mut slack, 0));
         }
         for n in 0..2000_u32 {
             slack.on_report(&report(i32::MIN, 1), n << 21);
-            assert!(most(&slack, DRIFT_MOST));
+            assert!(most(&mut slack, DRIFT_MOST));
         }
         for n in 0..2000_u32 {
             slack.on_report(&report(i32::MAX, 0), n << 21);
@@ -330,7 +370,7 @@ mod tests {
         let mut slack = Slack::new(Codec::Mjpeg, 0);
         assert_eq!(slack.window(), 1);
         assert!(!slack.on_report(&report(0, 0), 0) && slack.on_report(&report(4, 0), 0));
-        assert_eq!(slack.window(), 5);
+        assert_eq!(slack.window(), WINDOW);
         assert!(!slack.on_report(&report(0, 0), 0));
         let mut unsteady = Slack::new(Codec::Mjpeg, 0);
         let grown = (0..20).position(|_| unsteady.on_report(&report(-1, 1), 0));
@@ -359,6 +399,6 @@ mod tests {
     fn what_is_shown_at_once_when_late_needs_no_slack() {
         let mut slack = Slack::new(Codec::H264, 0);
         assert!(!slack.on_report(&report(-100, 3), 0));
-        assert_eq!((slack.time(1000, 50), slack.window()), (1000, 5));
+        assert_eq!((slack.time(1000, 50), slack.window()), (1000, WINDOW));
     }
 }

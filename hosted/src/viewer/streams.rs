@@ -1,6 +1,7 @@
 //! One viewer's video streams: which it has, in which codec, and what it is sent next.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use sumac_backends::Codec;
@@ -28,6 +29,8 @@ use crate::video::{Asker, Hub, Next, StreamInfo, StreamPacket, codec_of, wire_co
 
 /// The longest time between reports.
 const REPORT_MS: u32 = 1000;
+/// A JPEG that is on the way for longer is left out when a coarser one follows.
+const TOO_LONG: Duration = Duration::from_millis(100);
 /// An access unit delimiter and the start of one more NAL unit: without them spice-gtk's parser
 /// holds each H.264 picture back until the next one begins.
 const H264_FLUSH: [u8; 13] = [0, 0, 0, 1, 9, 0xf0, 0, 0, 0, 1, 12, 0xff, 0x80];
@@ -120,6 +123,12 @@ impl Streams {
         }
     }
 
+    /// Whether pictures are timed for a client that does not tell how they arrive.
+    pub(super) fn are_unheard(&self, line: &Line<DisplayServer>) -> bool {
+        let reports = line.machine.caps().contains(DisplayCaps::STREAM_REPORT);
+        !reports && self.wanted.iter().any(|wanted| wanted.created.is_some())
+    }
+
     /// The surface goes: all streams on it end.
     pub(super) fn end_all(&mut self, line: &mut Line<DisplayServer>) -> Result<(), Close> {
         while let Some(wanted) = self.wanted.pop() {
@@ -200,6 +209,7 @@ impl Streams {
                 let slack = Slack::new(codec, self.drift);
                 let follower = Follower::new();
                 self.wanted.push(Wanted { info, codec, created: None, drawn: false, follower, report, slack });
+                self.allowance.begin(line.link(), Instant::now());
                 self.cover();
             }
         }
@@ -238,7 +248,16 @@ impl Streams {
                         self.allowance.held_up(line.link(), now);
                         return Ok(());
                     }
-                    self.allowance.passed(now);
+                    self.allowance.passed(line.link(), now);
+                    if codec == Codec::Mjpeg
+                        && packet.coarser_follows
+                        && line.link().delay(packet.data.len()) > TOO_LONG
+                    {
+                        follower.left_out(&packet);
+                        // The next one, also when nothing changed since.
+                        self.hub.request(asker, key, codec, follower.rung(), true);
+                        return Ok(());
+                    }
                     if !send_packet(line, wanted, &packet)? {
                         return Ok(());
                     }
@@ -364,7 +383,7 @@ fn send_drawing(line: &mut Line<DisplayServer>, wanted: &Wanted, packet: &Stream
 }
 
 /// Sends a packet; `false` when the client has to acknowledge something first.
-fn send_data(line: &mut Line<DisplayServer>, wanted: &Wanted, packet: &StreamPacket) -> Result<bool, Close> {
+fn send_data(line: &mut Line<DisplayServer>, wanted: &mut Wanted, packet: &StreamPacket) -> Result<bool, Close> {
     let flush = if wanted.codec == Codec::H264 { Bytes::from_static(&H264_FLUSH) } else { Bytes::new() };
     // When it will be there, not when it leaves: a large picture takes its time on a slow link.
     let delay = u32::try_from(line.link().delay(packet.data.len()).as_millis()).unwrap_or(u32::MAX);

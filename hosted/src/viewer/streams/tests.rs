@@ -7,6 +7,7 @@ use super::*;
 use crate::config::Config;
 use crate::connection::millis;
 use crate::scene::testing::Shown;
+use crate::transport::TcpInfo;
 use crate::video::double::{Double, Takes};
 use crate::video::{Bell, Encoders};
 
@@ -66,13 +67,18 @@ impl Display {
     async fn become_video(&mut self) {
         while self.hub.streams().is_empty() {
             self.show();
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
 
     /// Shows a picture, for which a client asks, and sends it what came of that.
     async fn serve(&mut self, client: &mut Client) -> Vec<(u16, u8)> {
         self.show();
+        self.encode_for(client).await
+    }
+
+    /// The same with the picture that is there.
+    async fn encode_for(&mut self, client: &mut Client) -> Vec<(u16, u8)> {
         client.update();
         while !self.hub.collect() {
             self.bell.rang().await;
@@ -190,7 +196,7 @@ async fn where_arrival_cannot_be_predicted_jpegs_go_as_drawings() {
         stream_id: 0,
         unique_id: 1,
         start_frame_mm_time: 0,
-        end_frame_mm_time: 0,
+        end_frame_mm_time: 1 << 30,
         num_frames: 1,
         num_drops: 1,
         last_frame_delay: -50,
@@ -203,4 +209,23 @@ async fn where_arrival_cannot_be_predicted_jpegs_go_as_drawings() {
     for _ in 0..3 {
         assert_eq!(display.serve(&mut client).await, [(DRAW_COPY, 0)]);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_jpeg_that_is_too_large_for_the_link_gives_way_to_a_coarser_one_also_when_nothing_moves() {
+    let mut display = Display::new("mjpeg", registry::backends());
+    display.become_video().await;
+    let mut client = display.client(ALL);
+    let (rtt, delivery_rate) = (Duration::from_millis(80), 1000);
+    let link = TcpInfo { rtt, min_rtt: rtt, delivery_rate, window: 1 << 20, ..TcpInfo::default() };
+    client.line.set_link(link);
+    client.streams.allowance.held_up(client.line.link(), Instant::now());
+    let (mut said, mut left_out) = (display.serve(&mut client).await, 0);
+    while said.is_empty() && left_out < 20 {
+        left_out += 1;
+        said = display.encode_for(&mut client).await;
+    }
+    assert_eq!(said, [(CREATE, VideoCodec::MJPEG.0), (DATA, 0)]);
+    assert!((1..=5).contains(&left_out), "{left_out}");
+    assert_eq!(display.serve(&mut client).await, [(DATA, 0)], "it is as coarse as it gets");
 }
