@@ -33,17 +33,18 @@ fn cve_2010_0428_every_address_is_checked() {
         })
         .collect();
     assert!(addresses.len() > 20, "{}", addresses.len());
-    let mut refused = 0;
-    for at in addresses {
-        for wild in [SLOT | 0x7fff_ffff_ff00, SLOT | guest.bytes.len() as u64, 2 << 56, 1 << 56, u64::MAX] {
+    let wild = [u64::MAX, SLOT | 0x7fff_ffff_ff00, SLOT | guest.bytes.len() as u64, 2 << 56, 1 << 56];
+    // Miri looks at some of them.
+    let (step, wild) = if cfg!(miri) { (13, &wild[..1]) } else { (1, &wild[..]) };
+    for at in addresses.into_iter().step_by(step) {
+        for wild in wild {
             let mut bytes = guest.bytes.clone();
             bytes[at..at + 8].copy_from_slice(&wild.to_le_bytes());
             let wild = Guest { bytes };
-            refused += usize::from(commands.iter().any(|c| parsed(&wild, c, |parsed| parsed.is_err())));
+            let refused = commands.iter().any(|c| parsed(&wild, c, |parsed| parsed.is_err()));
+            assert!(refused, "byte {at}");
         }
     }
-    assert_eq!(refused % 5, 0, "each of them");
-    assert!(refused > 100, "{refused}");
 }
 
 #[test]
@@ -98,7 +99,7 @@ fn cve_2015_3247_what_is_parsed_is_looked_at_once() {
     let (guest, commands) = everything();
     let len = guest.bytes.len();
     for c in &commands {
-        for at in (0..len).step_by(if cfg!(miri) { 41 } else { 1 }) {
+        for at in (0..len).step_by(if cfg!(miri) { 199 } else { 1 }) {
             let memory = Racing { memory: guest.lent(), at, values: &[0, 255, 1, 254], looks: Cell::new(0) };
             let _ = parsed_in(&memory, len, c, |parsed| parsed.is_ok());
             // Images that several things draw are looked at by each of them.
@@ -224,6 +225,7 @@ fn a_mask_is_a_bitmap_of_one_bit() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "walks 65 536 chunks")]
 fn a_chain_that_leads_in_a_circle_ends() {
     let mut guest = Guest::new();
     let here = SLOT | guest.bytes.len() as u64;

@@ -159,7 +159,7 @@ fn parsed_in<R>(
     command: &Command,
     look: impl FnOnce(Result<Parsed<'_>, QxlError>) -> R,
 ) -> R {
-    let mut room = std::vec![0; 1 << 18];
+    let mut room = std::vec![0; if cfg!(miri) { 1 << 13 } else { 1 << 18 }];
     look(parse(memory, &slots(len), &surfaces(), command, &mut room))
 }
 

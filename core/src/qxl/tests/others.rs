@@ -121,6 +121,7 @@ fn an_update_names_a_part_of_a_surface() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "copies 100 000 bytes, one by one")]
 fn a_text_is_printable_and_ends() {
     let mut guest = Guest::new();
     let data = guest.put(Pen::default().u64(0).bytes(b"driver\n\xff 1\0behind"));

@@ -10,6 +10,7 @@ use sumac_core::proto::text::{Glyph, Glyphs, StringFlags};
 use sumac_core::wire::{At, Field, Items};
 
 use super::picture::Picture;
+use super::pixel::{bits_of, combine, mix, over, rop3};
 
 /// Most rectangles of damage that one drawing says; more are told as the box around them.
 const DAMAGE: usize = 32;
@@ -329,68 +330,6 @@ fn decode(image: &Image<'_>, surfaces: Surfaces<'_>) -> Result<Picture, Undrawn>
         ImageBody::Quic(data) => Picture::of_quic(data.0.bytes()).ok_or(Undrawn::Image("what is no QUIC picture")),
         _ => Err(Undrawn::Image("not a guest's")),
     }
-}
-
-/// The combination of a source and what is there (SpiceRopd); `inverts` is the flag that inverts the
-/// source.
-fn combine(rop: Rop, inverts: Rop, source: u32, old: u32) -> u32 {
-    let source = if rop.contains(inverts) { !source } else { source };
-    let old = if rop.contains(Rop::INVERS_DEST) { !old } else { old };
-    let result = if rop.contains(Rop::OP_PUT) {
-        source
-    } else if rop.contains(Rop::OP_OR) {
-        source | old
-    } else if rop.contains(Rop::OP_AND) {
-        source & old
-    } else if rop.contains(Rop::OP_XOR) {
-        source ^ old
-    } else if rop.contains(Rop::OP_BLACKNESS) {
-        0
-    } else if rop.contains(Rop::OP_WHITENESS) {
-        0xffff_ffff
-    } else if rop.contains(Rop::OP_INVERS) {
-        !old
-    } else {
-        old
-    };
-    if rop.contains(Rop::INVERS_RES) { !result } else { result }
-}
-
-/// Bit by bit, the bit of `table` that brush, source and old name.
-fn rop3(table: u8, brush: u32, source: u32, old: u32) -> u32 {
-    (0..8).filter(|n| table >> n & 1 != 0).fold(0, |result, n| {
-        let term = |value: u32, bit: u32| if n >> bit & 1 != 0 { value } else { !value };
-        result | term(brush, 2) & term(source, 1) & term(old, 0)
-    })
-}
-
-/// A premultiplied pixel over another, with one more alpha.
-fn over(source: u32, alpha: u8, old: u32) -> u32 {
-    let scale = |n: u32, by: u32| {
-        let product = n * by + 128;
-        (product + (product >> 8)) >> 8
-    };
-    let channel = |pixel: u32, shift: u32| pixel >> shift & 255;
-    let opacity = scale(channel(source, 24), alpha.into());
-    [0, 8, 16, 24].iter().fold(0, |result, &shift| {
-        let sum = scale(channel(source, shift), alpha.into()) + scale(channel(old, shift), 255 - opacity);
-        result | sum.min(255) << shift
-    })
-}
-
-/// `ink` where `coverage` is 255, `old` where it is 0.
-fn mix(ink: u32, coverage: u32, old: u32) -> u32 {
-    match u8::try_from(coverage).unwrap_or(255) {
-        0 => old,
-        255 => ink,
-        coverage => over(ink | 0xff00_0000, coverage, old),
-    }
-}
-
-/// The `bits` of a row for this pixel, the first in the upper bits.
-fn bits_of(row: &[u8], x: usize, bits: usize) -> u32 {
-    let byte = row.get(x * bits / 8).copied().unwrap_or(0);
-    u32::from(byte) >> (8 - bits - x * bits % 8) & ((1 << bits) - 1)
 }
 
 /// Where each glyph lies, and how much of each pixel it covers.

@@ -8,6 +8,7 @@ mod canvas;
 mod cursor;
 mod gl;
 mod picture;
+mod pixel;
 mod surfaces;
 mod worker;
 
