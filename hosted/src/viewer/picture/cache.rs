@@ -12,6 +12,9 @@ const SHARE: u64 = 4;
 /// Larger images are not kept: what comes back is windows and pictures in them, not whole screens.
 const MAX_PIXELS: u64 = 1 << 18;
 
+/// Smaller ones are not kept, either: they would drive out what is worth it.
+const MIN_PIXELS: u64 = 32 * 32;
+
 /// Ids by content. Which of them the client still keeps is the protocol machine's account, by which
 /// it also tells the client what to forget.
 #[derive(Default)]
@@ -27,7 +30,7 @@ impl PixmapCache {
 
     /// Whether the client is to keep an image of so many pixels.
     pub(super) fn admits(machine: &DisplayServer, pixels: u64) -> bool {
-        pixels <= MAX_PIXELS.min(machine.cache_pixels() / SHARE)
+        (MIN_PIXELS..=MAX_PIXELS.min(machine.cache_pixels() / SHARE)).contains(&pixels)
     }
 
     /// The client was told to keep it.

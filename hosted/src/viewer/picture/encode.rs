@@ -1,6 +1,6 @@
 //! Parts of a frame to the bytes of images.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -32,9 +32,8 @@ const LEVEL: u32 = 3;
 const KEPT_BYTES: usize = 4 * 1024 * 1024;
 /// More room than this is given back: only the first picture of a surface needs it.
 const KEPT_ROOM: usize = 2 * 1024 * 1024;
-/// Pictures of this many pixels and more are looked up by what they show: for smaller ones that costs
-/// as much as it saves.
-const KNOWN_FROM: u64 = 32 * 32;
+/// What keeping one costs beside its bytes, about.
+const KEPT_EACH: usize = 256;
 
 /// The encoders of all viewers: on the engine's one thread a set is enough. What outlives a
 /// picture, a client's dictionary, is not in it.
@@ -52,8 +51,9 @@ pub(crate) struct Encoders {
     room: Vec<u8>,
     deflated: Vec<u8>,
     secret: Secret,
-    /// Pictures that do not depend on a dictionary, the newest last.
-    made: VecDeque<(Kind, Content, Encoded)>,
+    /// Pictures that do not depend on a dictionary, and in which order they were made.
+    made: HashMap<(Kind, Content), Encoded>,
+    order: VecDeque<(Kind, Content)>,
     made_bytes: usize,
 }
 
@@ -63,27 +63,29 @@ impl Encoders {
         Self { ledger, ..Self::default() }
     }
 
-    /// What `rect` shows, where the kind does not find repetitions by itself and it is worth knowing.
+    /// What `rect` shows, where the kind does not find repetitions by itself.
     pub(super) fn content(&self, kind: Kind, frame: &Frame, rect: Rect) -> Option<Content> {
-        let alone = !matches!(kind, Kind::Rows | Kind::Glz) && rect.area() >= KNOWN_FROM;
+        let alone = !matches!(kind, Kind::Rows | Kind::Glz);
         alone.then(|| Some(self.secret.content(&pixels(frame, rect)?))).flatten()
     }
 
     /// As [`encode`](Self::encode), but not twice when `rect` shows what it did before.
     pub(super) fn encode_known(&mut self, kind: Kind, content: Content, frame: &Frame, rect: Rect) -> Option<Encoded> {
-        if let Some((.., encoded)) = self.made.iter().rev().find(|made| (made.0, made.1) == (kind, content)) {
+        if let Some(encoded) = self.made.get(&(kind, content)) {
             return Some(encoded.clone());
         }
         let encoded = self.encode(kind, None, frame, rect)?;
         // Rows lie in the frame, whose buffer is wanted back.
         if !matches!(encoded.body, Body::Rows { .. }) {
-            self.made_bytes += encoded.payload.len();
-            self.made.push_back((kind, content, encoded.clone()));
+            self.made_bytes += encoded.payload.len() + KEPT_EACH;
+            self.made.insert((kind, content), encoded.clone());
+            self.order.push_back((kind, content));
         }
         while self.made_bytes > KEPT_BYTES
-            && let Some((.., oldest)) = self.made.pop_front()
+            && let Some(oldest) = self.order.pop_front()
         {
-            self.made_bytes -= oldest.payload.len();
+            let gone = self.made.remove(&oldest).map_or(0, |oldest| oldest.payload.len() + KEPT_EACH);
+            self.made_bytes -= gone;
         }
         Some(encoded)
     }
@@ -258,8 +260,8 @@ mod tests {
         }
         assert_ne!(made(Kind::Quic, &frame()).as_ptr(), first.as_ptr(), "it was forgotten");
         assert!(encoders.made_bytes <= KEPT_BYTES && encoders.made.len() < 1000);
+        assert_eq!(encoders.made.len(), encoders.order.len());
         assert!(encoders.content(Kind::Glz, &frame(), ALL).is_none());
-        assert!(encoders.content(Kind::Quic, &frame(), Rect { width: 31, height: 32, ..ALL }).is_none());
     }
 
     #[test]

@@ -15,6 +15,8 @@ use sumac_core::proto::picture::{Image, ImageBody};
 use sumac_core::proto::shape;
 use sumac_core::time::Millis;
 
+mod crowd;
+
 use super::*;
 use crate::plan::{find_scroll, tighten};
 use crate::source::Size;
@@ -152,9 +154,9 @@ struct Pair<'c> {
 impl<'c> Pair<'c> {
     fn new(
         config: &Config,
+        encoders: &Rc<RefCell<Encoders>>,
         offer: Option<Offer>,
-        client: &'c mut Client,
-        memory: &'c mut (Vec<u8>, Vec<GlzKept>),
+        (client, memory): (&'c mut Client, &'c mut (Vec<u8>, Vec<GlzKept>)),
     ) -> Self {
         let caps = DisplayCaps::LZ4_COMPRESSION.bits();
         let machine = DisplayServer::new(Negotiated { mini_header: true, peer_caps: caps }, false, NOW);
@@ -162,7 +164,7 @@ impl<'c> Pair<'c> {
         let mut head = [0; 64];
         while let Ok(Poll::Transmit(_)) = line.machine.poll(NOW, &mut head) {}
         line.machine.on_message(NOW, 1, &1u32.to_le_bytes()).unwrap();
-        let mut painter = Painter::new(config, Rc::default(), false);
+        let mut painter = Painter::new(config, Rc::clone(encoders), false);
         if let Some(Offer { cache, window }) = offer {
             let init = [&[1][..], &cache.to_le_bytes(), &[1], &window.to_le_bytes()].concat();
             let Ok(Some(DisplayEvent::Init(init))) = line.machine.on_message(NOW, 101, &init) else { panic!("INIT") };
@@ -175,6 +177,23 @@ impl<'c> Pair<'c> {
         line.take_unsent();
         let window = GlzWindow::new(&mut memory.0, &mut memory.1, 0);
         Self { line, painter, client, window, unacknowledged: 1 }
+    }
+
+    /// Draws until the client shows the picture, and all of it without loss.
+    async fn settle(&mut self, frame: &Frame, due: &mut Pending) {
+        for _ in 0..200 {
+            self.acknowledge();
+            self.painter.draw(&mut self.line, frame, due, false).unwrap();
+            self.read();
+            if due.is_empty() {
+                self.painter.refine(&mut self.line, frame, &[]).unwrap();
+                self.read();
+                tokio::time::advance(Duration::from_millis(40)).await;
+            }
+            if due.is_empty() && self.painter.deadline().is_none() {
+                return;
+            }
+        }
     }
 
     /// The client reads what was said.
@@ -295,7 +314,7 @@ async fn play(word: &str, wan: &str, offer: Option<Offer>, seed: u64) -> Client 
     let mut client = Client::new();
     let window = offer.map_or(0, |offer| offer.window.max(0) as usize);
     let mut memory = (vec![0; window * 4], vec![GlzKept::EMPTY; 4096]);
-    let mut pair = Pair::new(&config, offer, &mut client, &mut memory);
+    let mut pair = Pair::new(&config, &Rc::default(), offer, (&mut client, &mut memory));
     let mut numbers = Numbers(seed);
     let mut newest = Pixmap::new();
     let mut due = Pending::from(Region::from(SIZE.bounds()));
@@ -317,19 +336,7 @@ async fn play(word: &str, wan: &str, offer: Option<Offer>, seed: u64) -> Client 
         if numbers.below(5) > 0 {
             continue;
         }
-        for _ in 0..200 {
-            pair.acknowledge();
-            pair.painter.draw(&mut pair.line, &frame, &mut due, false).unwrap();
-            pair.read();
-            if due.is_empty() {
-                pair.painter.refine(&mut pair.line, &frame, &[]).unwrap();
-                pair.read();
-                tokio::time::advance(Duration::from_millis(40)).await;
-            }
-            if due.is_empty() && pair.painter.deadline().is_none() {
-                break;
-            }
-        }
+        pair.settle(&frame, &mut due).await;
         assert!(pair.client.surface.pixels == newest.pixels, "{word}, {wan}, {offer:?}, seed {seed}");
         compared += 1;
     }
@@ -339,6 +346,8 @@ async fn play(word: &str, wan: &str, offer: Option<Offer>, seed: u64) -> Client 
 
 const LARGE: Option<Offer> = Some(Offer { cache: 1 << 22, window: 1 << 20 });
 const SMALL: Option<Offer> = Some(Offer { cache: 120_000, window: 20_000 });
+/// Room for one image of the least that are kept at all, and for a few of a dictionary.
+const LEAST: Option<Offer> = Some(Offer { cache: 4 * 32 * 32, window: 2000 });
 const NOTHING: Option<Offer> = Some(Offer { cache: 0, window: 0 });
 
 #[tokio::test(start_paused = true)]
@@ -347,7 +356,7 @@ async fn every_word_shows_the_source_with_caches_of_any_size() {
     let (mut copies, mut fills) = (0, 0);
     for word in ["off", "auto_glz", "auto_lz", "quic", "glz", "lz", "lz4"] {
         for (seed, (offer, wan)) in
-            (1..).zip([(LARGE, "never"), (SMALL, "always"), (NOTHING, "never"), (None, "always")])
+            (1..).zip([(LARGE, "never"), (SMALL, "always"), (LEAST, "never"), (NOTHING, "never"), (None, "always")])
         {
             let client = play(word, wan, offer, seed).await;
             client.images.iter().for_each(|(kind, count)| *images.entry(*kind).or_default() += count);
@@ -366,7 +375,7 @@ async fn what_comes_back_is_drawn_from_the_clients_cache() {
     for (offer, word, seen) in [(LARGE, "auto_glz", 4), (LARGE, "lz4", 4), (NOTHING, "auto_glz", 0), (None, "lz4", 0)] {
         let (mut client, mut memory) = (Client::new(), (vec![0; 4 << 20], vec![GlzKept::EMPTY; 4096]));
         let config = Config { image_compression: word.parse().unwrap(), ..Config::default() };
-        let mut pair = Pair::new(&config, offer, &mut client, &mut memory);
+        let mut pair = Pair::new(&config, &Rc::default(), offer, (&mut client, &mut memory));
         let window = Rect { x: 30, y: 20, width: 160, height: 130 };
         for n in 0..6 {
             let mut newest = Pixmap::new();
