@@ -1,6 +1,7 @@
 //! Real clients against the `sumac` binary: spice-gtk's tools, its library through GObject
-//! introspection, and remote-viewer. What is not installed skips its tests with a line each.
+//! introspection, remote-viewer, and spice-html5 in a browser. What is not installed skips its tests with a line each.
 
+mod browser;
 mod devices;
 mod dmabuf;
 mod embedded;

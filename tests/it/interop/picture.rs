@@ -35,13 +35,18 @@ impl Picture {
         Self { width, height, rgb }
     }
 
-    /// An 8-bit RGB PNG file, as `--write-ref` writes it.
+    /// An 8-bit PNG file: RGB, as `--write-ref` writes it, or RGBA without regard to alpha.
     pub(crate) fn read_png(path: &Path) -> Self {
         let file = File::open(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
         let mut reader = png::Decoder::new(BufReader::new(file)).read_info().unwrap();
         let mut rgb = vec![0; reader.output_buffer_size().unwrap()];
         let info = reader.next_frame(&mut rgb).unwrap();
-        assert_eq!((info.color_type, info.bit_depth), (png::ColorType::Rgb, png::BitDepth::Eight));
+        assert_eq!(info.bit_depth, png::BitDepth::Eight);
+        match info.color_type {
+            png::ColorType::Rgb => {}
+            png::ColorType::Rgba => rgb = rgb.as_chunks::<4>().0.iter().flat_map(|p| [p[0], p[1], p[2]]).collect(),
+            other => panic!("{}: {other:?}", path.display()),
+        }
         Self { width: info.width as usize, height: info.height as usize, rgb }
     }
 
