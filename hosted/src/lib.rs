@@ -11,6 +11,7 @@ pub mod devices;
 pub mod fuzzing;
 pub mod helper;
 pub mod ledger;
+pub mod migration;
 pub mod plan;
 pub mod png;
 pub mod probe;

@@ -66,6 +66,23 @@ impl Pieces {
         Ok(Piece { header, first, last: left == 0, bytes })
     }
 
+    /// The message that has begun and not ended, and how much of it is to come.
+    #[must_use]
+    pub fn unfinished(&self) -> Option<(VdAgentMessage, usize)> {
+        match self.state {
+            State::Header => None,
+            State::Body { header, left } => Some((header, left)),
+        }
+    }
+
+    /// Goes on amid this message, of which so many bytes are to come; `None` when it has not as many,
+    /// or none is.
+    #[must_use]
+    pub fn amid(header: VdAgentMessage, left: u32) -> Option<Self> {
+        let is_amid = left != 0 && left <= header.size();
+        is_amid.then_some(Self { state: State::Body { header, left: to_usize(left) } })
+    }
+
     /// Whether a message has begun and not ended.
     #[must_use]
     pub fn is_amid(&self) -> bool {

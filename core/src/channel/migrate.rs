@@ -90,6 +90,12 @@ impl Common {
         Ok(transmit)
     }
 
+    /// Whether MIGRATE was said.
+    #[must_use]
+    pub fn is_leaving(&self) -> bool {
+        self.stay != Stay::Here
+    }
+
     /// Numbers what is said next as if this many messages had been said already: at the target.
     pub fn continue_from(&mut self, sent: u64) {
         self.outgoing.continue_from(sent);

@@ -71,6 +71,11 @@ impl SmartcardServer {
         self.stage == Stage::Reader
     }
 
+    /// The client comes from another server, where it had a reader or not.
+    pub fn resume(&mut self, has_reader: bool) {
+        self.stage = if has_reader { Stage::Reader } else { Stage::Empty };
+    }
+
     fn on_data<'m>(&mut self, data: &Data<'m>) -> Result<Option<SmartcardEvent<'m>>, PeerError> {
         use SmartcardType as T;
         let unexpected = |why| PeerError::Unexpected { message: "smart card DATA", why };
@@ -134,7 +139,7 @@ impl Channel for SmartcardServer {
     }
 
     fn poll(&mut self, now: Millis, out: &mut [u8]) -> Result<Poll, EncodeError> {
-        if self.refusals != 0 {
+        if self.refusals != 0 && !self.common.is_leaving() {
             let data = Sized32(Bytes::Here(&NO_MORE_READERS.to_le_bytes()));
             let error = Data { kind: SmartcardType::ERROR, reader_id: UNDEFINED_READER, data };
             let transmit = self.common.frame(&error, out)?;

@@ -15,4 +15,4 @@ pub(crate) use board::{Board, News, Seat};
 pub use clipboard::{
     CLIPBOARD_MOST, Clipboard, ClipboardEvent, ClipboardKind, ClipboardRequest, GuestClipboard, Selection,
 };
-pub(crate) use relay::{Ear, Filter, Relay};
+pub(crate) use relay::{Ear, Filter, Relay, Travel, begun, pieces};

@@ -234,7 +234,11 @@ fn auth(engine: &Engine, trusted: bool) -> Auth {
 /// What this server can do on a channel of this type.
 fn own_caps(kind: ChannelType) -> u32 {
     match kind {
-        ChannelType::MAIN => (MainCaps::NAME_AND_UUID | MainCaps::AGENT_CONNECTED_TOKENS).bits(),
+        ChannelType::MAIN => (MainCaps::NAME_AND_UUID
+            | MainCaps::AGENT_CONNECTED_TOKENS
+            | MainCaps::SEMI_SEAMLESS_MIGRATE
+            | MainCaps::SEAMLESS_MIGRATE)
+            .bits(),
         ChannelType::DISPLAY => (DisplayCaps::MONITORS_CONFIG
             | DisplayCaps::STREAM_REPORT
             | DisplayCaps::PREF_COMPRESSION

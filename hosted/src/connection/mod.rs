@@ -13,6 +13,7 @@ mod pacer;
 mod proof;
 mod report;
 
+use std::cell::Cell;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
@@ -21,10 +22,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use sumac_core::channel::framing::Framing;
+use sumac_core::channel::migrate::{self, Migrates};
 use sumac_core::channel::{Channel, Expired, PeerError, Poll, Refused};
-use sumac_core::proto::common::ChannelType;
+use sumac_core::proto::common::{ChannelType, MigrateFlags, MigrateFlushMark};
 use sumac_core::time::Millis;
-use sumac_core::wire::EncodeError;
+use sumac_core::wire::{EncodeError, Message};
 use tokio::io::Interest;
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -103,7 +105,7 @@ impl Close {
 /// What a channel does; called from [`drive`] only.
 pub(crate) trait Handler {
     /// The channel's protocol.
-    type Machine: Channel;
+    type Machine: Migrates;
 
     /// The link is open: what is said first.
     fn on_open(&mut self, line: &mut Line<Self::Machine>) -> Result<(), Close>;
@@ -130,6 +132,16 @@ pub(crate) trait Handler {
         None
     }
 
+    /// The client goes to another server: what is to be said before MIGRATE.
+    fn on_depart(&mut self, _line: &mut Line<Self::Machine>) -> Result<(), Close> {
+        Ok(())
+    }
+
+    /// What that server is to know of the channel, when the client has said the last of it here.
+    fn state(&mut self, _line: &mut Line<Self::Machine>) -> Result<Vec<Bytes>, Close> {
+        Ok(Vec::new())
+    }
+
     /// The channel is over, whatever the reason.
     fn on_close(&mut self, _line: &mut Line<Self::Machine>) {}
 }
@@ -143,6 +155,11 @@ pub(crate) struct Line<M> {
     pacer: Pacer,
     /// A handler asked for room and is to be woken then.
     look_again: Option<Duration>,
+    /// Set when the client goes to another server with its state, and the flags of its MIGRATE.
+    departs: Rc<Cell<bool>>,
+    flags: MigrateFlags,
+    /// MIGRATE was said.
+    leaving: bool,
     /// `None` in tests.
     account: Option<Account>,
     report: Rc<Report>,
@@ -158,6 +175,9 @@ impl<M: Channel> Line<M> {
             epoch,
             pacer: Pacer::default(),
             look_again: None,
+            departs: Rc::default(),
+            flags: MigrateFlags::empty(),
+            leaving: false,
             account: None,
             report: Rc::default(),
         }
@@ -173,6 +193,17 @@ impl<M: Channel> Line<M> {
     pub(crate) fn reported_in(mut self, report: Rc<Report>) -> Self {
         self.report = report;
         self
+    }
+
+    /// A channel of this type says MIGRATE when `departs` is set.
+    pub(crate) fn departing_with(mut self, departs: Rc<Cell<bool>>, kind: ChannelType) -> Self {
+        (self.departs, self.flags) = (departs, migrate::flags(kind));
+        self
+    }
+
+    /// Whether the client goes, or has gone, to another server with its state.
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.leaving
     }
 
     /// What others may read of the channel.
@@ -195,6 +226,10 @@ impl<M: Channel> Line<M> {
 
     /// Says `message`; the pieces of `payload` must be as long together as the message promised.
     pub(crate) fn send(&mut self, message: &M::Message<'_>, payload: &[Bytes]) -> Result<(), Refused> {
+        if self.leaving {
+            // It could not be said any more, and the other server says it anew.
+            return Ok(());
+        }
         let now = self.now();
         let transmit = loop {
             match self.machine.send(now, message, &mut self.head) {
@@ -308,6 +343,25 @@ impl<M: Channel> Line<M> {
     }
 }
 
+impl<M: Migrates> Line<M> {
+    /// Says MIGRATE.
+    fn say_migrate(&mut self) -> Result<(), Close> {
+        let transmit = self.machine.common_mut().migrate(self.flags, &mut self.head).map_err(Close::Refused)?;
+        self.leaving = true;
+        self.push_head(transmit.head);
+        Ok(())
+    }
+
+    /// Says MIGRATE_DATA.
+    fn say_state(&mut self, state: Vec<Bytes>) -> Result<(), Close> {
+        let len = state.iter().map(Bytes::len).sum();
+        let transmit = self.machine.common_mut().migrate_data(len, &mut self.head).map_err(Close::Refused)?;
+        self.push_head(transmit.head);
+        state.into_iter().for_each(|piece| self.outbox.push_payload(piece));
+        Ok(())
+    }
+}
+
 /// Milliseconds since `epoch`.
 pub(crate) fn millis(epoch: Instant) -> Millis {
     Millis(u64::try_from(epoch.elapsed().as_millis()).unwrap_or(u64::MAX))
@@ -352,7 +406,14 @@ async fn run<H: Handler>(
         handle_received(inbox, line, handler)?;
         line.pump()?;
         line.observe(stream);
-        handler.on_wake(line)?;
+        if line.departs.get() && !line.leaving {
+            handler.on_depart(line)?;
+            line.pump()?;
+            line.say_migrate()?;
+        }
+        if !line.leaving {
+            handler.on_wake(line)?;
+        }
         let again = line.pump()?;
         if line.outbox.is_empty() {
             progress = Instant::now();
@@ -366,8 +427,10 @@ async fn run<H: Handler>(
         let stall = (!line.outbox.is_empty()).then(|| progress + STALL);
         let timer = again.map(|at| line.epoch + Duration::from_millis(at.0));
         let look = line.look_again.take().map(|wait| Instant::now() + wait);
-        let deadline = [stall, timer, look, line.look_at(), handler.deadline()].into_iter().flatten().min();
-        let reads = line.unsent() < READ_HOLD && !handler.is_full();
+        let wakes = if line.leaving { None } else { handler.deadline() };
+        let deadline = [stall, timer, look, line.look_at(), wakes].into_iter().flatten().min();
+        // Who leaves has little left to say, and the last word of it is needed.
+        let reads = line.unsent() < READ_HOLD && (line.leaving || !handler.is_full());
         wait(stream, reads, line.unsent() > 0 || stream.has_unsent(), bell, deadline).await?;
         if reads {
             receive(stream, inbox)?;
@@ -420,10 +483,32 @@ fn receive(stream: &Stream, inbox: &mut Inbox) -> Result<(), Close> {
     }
 }
 
+/// Waits for one message in front of a channel's first; answers its number and body.
+pub(crate) async fn first_message(
+    stream: &Stream,
+    framing: Framing,
+    received: &mut Vec<u8>,
+) -> Result<(u16, Vec<u8>), Close> {
+    let mut inbox = Inbox { framing, bytes: std::mem::take(received) };
+    loop {
+        while inbox.bytes.len() >= inbox.framing.want() {
+            let rest = inbox.bytes.split_off(inbox.framing.want());
+            let unit = std::mem::replace(&mut inbox.bytes, rest);
+            if let Some(message) = inbox.framing.on_bytes(&unit)? {
+                let first = (message.id, message.body.to_vec());
+                *received = inbox.bytes;
+                return Ok(first);
+            }
+        }
+        stream.ready(Interest::READABLE).await?;
+        receive(stream, &mut inbox)?;
+    }
+}
+
 /// Hands every complete message to the machine, and what it means to the handler.
 fn handle_received<H: Handler>(inbox: &mut Inbox, line: &mut Line<H::Machine>, handler: &mut H) -> Result<(), Close> {
     let mut at = 0;
-    while !handler.is_full()
+    while (line.leaving || !handler.is_full())
         && let Some(unit) = inbox.bytes.get(at..).and_then(|rest| rest.get(..inbox.framing.want()))
     {
         at += unit.len();
@@ -431,6 +516,12 @@ fn handle_received<H: Handler>(inbox: &mut Inbox, line: &mut Line<H::Machine>, h
             let now = line.now();
             if let Some(event) = line.machine.on_message(now, message.id, message.body)? {
                 handler.on_event(line, event)?;
+            }
+            // Out of place it means nothing.
+            if message.id == MigrateFlushMark::ID && line.leaving && line.flags.contains(MigrateFlags::NEED_FLUSH) {
+                let state = handler.state(line)?;
+                line.say_state(state)?;
+                line.flags = MigrateFlags::empty();
             }
         }
     }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use sumac_core::channel::PeerError;
 use sumac_core::channel::vmc::DeviceBytes;
+use sumac_core::limits::MIGRATED;
 use sumac_core::proto::common::ChannelType;
 use tokio::sync::Notify;
 
@@ -164,6 +165,26 @@ impl Attached {
     /// Bytes for the guest.
     pub(crate) fn push(&self, bytes: &DeviceBytes<'_>) -> Result<(), PeerError> {
         self.entry.pipe.push(bytes)
+    }
+
+    /// All that is on its way, to the viewer and to the guest: it goes to another server.
+    pub(crate) fn drain(&self) -> (Bytes, Bytes) {
+        self.entry.pipe.drain()
+    }
+
+    /// What was on its way at the server that the viewer comes from, to the viewer and to the guest.
+    pub(crate) fn refill(&self, to_viewer: &[u8], to_guest: &[u8]) -> Result<(), PeerError> {
+        if to_guest.len() > MIGRATED {
+            let why = "the guest cannot have left so much unread";
+            return Err(PeerError::Unexpected { message: "MIGRATE_DATA", why });
+        }
+        self.entry.pipe.refill(to_viewer, to_guest);
+        Ok(())
+    }
+
+    /// Bytes of the viewer's that wait for the guest.
+    pub(crate) fn waiting(&self) -> usize {
+        self.entry.pipe.waiting()
     }
 
     /// Whether the viewer's program has the device open.

@@ -179,6 +179,28 @@ impl Pipe {
         result
     }
 
+    /// All that is on its way, to the viewer and to the guest, which then is not any more.
+    pub(super) fn drain(&self) -> (Bytes, Bytes) {
+        let mut inner = self.lock();
+        (inner.to_viewer.split().freeze(), inner.to_guest.split().freeze())
+    }
+
+    /// This was on its way, before anything that is now.
+    pub(super) fn refill(&self, to_viewer: &[u8], to_guest: &[u8]) {
+        let mut inner = self.lock();
+        let later = inner.to_viewer.split();
+        inner.to_viewer.extend_from_slice(to_viewer);
+        inner.to_viewer.extend_from_slice(&later);
+        inner.to_guest.extend_from_slice(to_guest);
+        self.tell_engine(inner);
+        self.to_source.notify_one();
+    }
+
+    /// Bytes of the viewer's that wait for the guest.
+    pub(super) fn waiting(&self) -> usize {
+        self.lock().to_guest.len()
+    }
+
     pub(super) fn set_viewer_opened(&self, opened: bool) {
         self.lock().viewer.opened = opened;
         self.to_source.notify_one();
@@ -244,6 +266,22 @@ mod tests {
         let mut rest = vec![0; TO_GUEST];
         assert_eq!(pipe.read(&mut rest), TO_GUEST - 8);
         assert_eq!((rest[TO_GUEST - 9], pipe.read(&mut rest)), (2, 0));
+    }
+
+    #[test]
+    fn what_is_on_its_way_goes_along_to_another_server() {
+        let (source, target) = (pipe(), pipe());
+        source.attach();
+        push(&source, b"in");
+        assert_eq!(source.write(b"out, "), 5);
+        let (to_viewer, to_guest) = source.drain();
+        assert_eq!((source.take(9).len(), source.waiting()), (0, 0));
+        target.attach();
+        assert_eq!(target.write(b"later"), 5, "the guest is there before its viewer");
+        target.refill(&to_viewer, &to_guest);
+        assert_eq!(target.take(99), &b"out, later"[..]);
+        let mut read = [0; 9];
+        assert_eq!((target.waiting(), target.read(&mut read), &read[..2]), (2, 2, &b"in"[..]));
     }
 
     #[test]

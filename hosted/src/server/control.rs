@@ -149,7 +149,7 @@ mod tests {
         let revoke = || Request::RevokeTickets { which: "alice".into() };
         assert_eq!(says(&engine, revoke()), r#"{"ok":{"revoked":{"tickets":1,"viewers":1}}}"#);
         assert!(alice.is_over() && !bob.is_over());
-        engine.forget(alice.id);
+        engine.forget(&alice);
         assert_eq!(says(&engine, revoke()), r#"{"error":"there is no ticket for or with the number 'alice'"}"#);
     }
 
@@ -165,7 +165,7 @@ mod tests {
         assert_eq!(says(&engine, Request::Disconnect { viewer: one.id }), r#"{"ok":{"disconnected":1}}"#);
         assert!(one.is_over() && !two.is_over());
         assert_eq!(says(&engine, Request::Disconnect { viewer: 0 }), r#"{"error":"there is no viewer 0"}"#);
-        engine.forget(one.id);
+        engine.forget(&one);
         assert_eq!(says(&engine, Request::DisconnectAll {}), r#"{"ok":{"disconnected":1}}"#);
         assert!(two.is_over());
     }

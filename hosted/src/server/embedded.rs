@@ -25,6 +25,7 @@ use super::source_thread::{Ended, SourceThread};
 use super::{Displays, Engine, sys};
 use crate::auth::{KeyStock, Sasl, TicketCheck, Tickets};
 use crate::config::Config;
+use crate::migration::{MigrationBegun, MigrationTarget};
 use crate::source::{Source, ToSource};
 use crate::transport::{Entrance, Gate, Listeners, Peer, Stream};
 
@@ -47,6 +48,12 @@ enum Order {
     Tickets(TicketCheck),
     /// End all viewers' sessions.
     Disconnect,
+    /// Viewers are to connect to this server, too.
+    BeginMigration(MigrationTarget, Box<dyn FnOnce(MigrationBegun) + Send>),
+    /// They are to go there, or not.
+    EndMigration(bool, Box<dyn FnOnce() + Send>),
+    /// They are to leave and connect there.
+    SwitchHost(MigrationTarget, Box<dyn FnOnce() + Send>),
     /// End.
     Quit,
 }
@@ -114,6 +121,28 @@ impl Embedded {
         // Nobody is let in by a server that broke down.
         let _ = self.orders.send(Order::Tickets(tickets));
     }
+
+    /// A migration begins: asks viewers to connect to the server at the target, which they are not
+    /// shown yet. `done` is called on the server's thread when all have answered, after 10 s at the
+    /// latest, and tells what came of it; the machine can then go there. What was begun before is
+    /// cancelled.
+    pub fn migrate_begin(&self, target: MigrationTarget, done: impl FnOnce(MigrationBegun) + Send + 'static) {
+        // Nobody is there to be moved by a server that broke down, here and below.
+        let _ = self.orders.send(Order::BeginMigration(target, Box::new(done)));
+    }
+
+    /// The migration ends. `completed`: the machine runs at the target, viewers go there, each in the
+    /// best way that it and the target know; otherwise they stay. `done` is called on the server's
+    /// thread when they have gone, after 10 s at the latest.
+    pub fn migrate_end(&self, completed: bool, done: impl FnOnce() + Send + 'static) {
+        let _ = self.orders.send(Order::EndMigration(completed, Box::new(done)));
+    }
+
+    /// Tells viewers to leave and to connect to the target anew, whatever they can; `done` is called as
+    /// by [`migrate_end`](Self::migrate_end).
+    pub fn switch_host(&self, target: MigrationTarget, done: impl FnOnce() + Send + 'static) {
+        let _ = self.orders.send(Order::SwitchHost(target, Box::new(done)));
+    }
 }
 
 impl Drop for Embedded {
@@ -179,6 +208,26 @@ impl Server {
                         Ok((stream, peer)) => serve(stream, peer, entrance, trusted),
                         Err(error) => tracing::warn!(%error, "a socket of the program's cannot be served"),
                     },
+                    Some(Order::BeginMigration(target, done)) => {
+                        let engine = Rc::clone(&engine);
+                        tokio::task::spawn_local(async move {
+                            done(engine.migration().begin(&target, engine.sessions()).await);
+                        });
+                    }
+                    Some(Order::EndMigration(completed, done)) => {
+                        let engine = Rc::clone(&engine);
+                        tokio::task::spawn_local(async move {
+                            engine.migration().end(completed, engine.sessions()).await;
+                            done();
+                        });
+                    }
+                    Some(Order::SwitchHost(target, done)) => {
+                        let engine = Rc::clone(&engine);
+                        tokio::task::spawn_local(async move {
+                            engine.migration().switch_host(&target, engine.sessions()).await;
+                            done();
+                        });
+                    }
                     Some(Order::Tickets(tickets)) => engine.tickets.borrow_mut().set_rule(tickets),
                     Some(Order::Disconnect) => {
                         engine.sessions().iter().for_each(|session| session.end("the program disconnects all viewers"));

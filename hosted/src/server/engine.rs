@@ -18,6 +18,7 @@ use crate::auth::{AuthRate, Grant, KeyStock, Sasl, Tickets};
 use crate::config::Config;
 use crate::connection::millis;
 use crate::devices::DeviceHub;
+use crate::migration::{Migration, Moves};
 use crate::sound::{PlaybackHub, RecordHub};
 use crate::source::{Host, InputEvent, Monitor, Peripherals, ToSource};
 use crate::streaming_agent::StreamingAgents;
@@ -41,6 +42,7 @@ pub(crate) struct Engine {
     source: SourceThread,
     sessions: RefCell<HashMap<u32, Rc<Session>>>,
     watching: Rc<Cell<usize>>,
+    migration: Migration,
     observer: OnceCell<Observer>,
     /// How many channels were opened.
     opened: Cell<u64>,
@@ -112,6 +114,7 @@ impl Engine {
             source,
             sessions: RefCell::default(),
             watching: Rc::default(),
+            migration: Migration::default(),
             observer: OnceCell::new(),
             opened: Cell::new(0),
             keys,
@@ -215,8 +218,9 @@ impl Engine {
         }
         match (main, connection_id) {
             (true, 0) => Found::Channel(None),
-            // A main channel with an id is a client that migrates here; nothing migrates to this server.
-            (true, _) => Found::NoSession,
+            // A client that migrates here brings its id along.
+            (true, id) if self.session(id).is_some_and(|session| session.is_here()) => Found::NoSession,
+            (true, _) => Found::Channel(None),
             (false, id) => self.session(id).map_or(Found::NoSession, |session| Found::Channel(Some(session))),
         }
     }
@@ -239,9 +243,29 @@ impl Engine {
                 break id;
             }
         };
-        let session = Session::new(id, peer, grant);
+        let session = Session::new(id, peer, grant, Moves::default());
         sessions.insert(id, Rc::clone(&session));
         Some(session)
+    }
+
+    /// The session of a peer that migrates here, and has this id from the server that it comes from.
+    /// `None` when one is here already, or there are too many. One that is not here yet tried before.
+    pub(crate) fn arriving_session(&self, id: u32, peer: Peer, grant: Grant) -> Option<Rc<Session>> {
+        let mut sessions = self.sessions.borrow_mut();
+        if sessions.get(&id).is_some_and(|session| session.is_here()) || sessions.len() >= MAX_SESSIONS {
+            return None;
+        }
+        if let Some(before) = sessions.remove(&id) {
+            before.end("its viewer came anew");
+        }
+        let session = Session::new(id, peer, grant, Moves::parked());
+        sessions.insert(id, Rc::clone(&session));
+        Some(session)
+    }
+
+    /// Viewers that go to another server.
+    pub(crate) fn migration(&self) -> &Migration {
+        &self.migration
     }
 
     /// The session of this id.
@@ -257,8 +281,11 @@ impl Engine {
     }
 
     /// The session's main channel closed.
-    pub(crate) fn forget(&self, id: u32) {
-        self.sessions.borrow_mut().remove(&id);
+    pub(crate) fn forget(&self, session: &Rc<Session>) {
+        let mut sessions = self.sessions.borrow_mut();
+        if sessions.get(&session.id).is_some_and(|there| Rc::ptr_eq(there, session)) {
+            sessions.remove(&session.id);
+        }
     }
 
     /// Channels are told to this observer from now on.

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use sumac_core::channel::cursor::CursorServer;
 use sumac_core::channel::{Heard, Refused};
 use sumac_core::proto::cursor::{
-    Cursor as Wire, CursorFlags, CursorHeader, CursorType, Init, Move, ServerMessage, Set, Shape,
+    Cursor as Wire, CursorFlags, CursorHeader, CursorType, Init, InvalAll, Move, ServerMessage, Set, Shape,
 };
 use sumac_core::proto::main::MouseModes;
 use sumac_core::proto::shape::Point16;
@@ -28,12 +28,14 @@ pub(super) struct Cursor {
     shape: u64,
     /// The place it was told last.
     place: Option<(i32, i32)>,
+    /// The client comes from another server and has a pointer.
+    goes_on: bool,
 }
 
 impl Cursor {
-    pub(super) fn new(scene: Rc<Scene>, session: Rc<Session>, bell: &Rc<Notify>) -> Self {
+    pub(super) fn new(scene: Rc<Scene>, session: Rc<Session>, bell: &Rc<Notify>, goes_on: bool) -> Self {
         scene.watch_pointer(bell);
-        Self { scene, session, shape: 0, place: None }
+        Self { scene, session, shape: 0, place: None, goes_on }
     }
 
     fn send_shape(&mut self, line: &mut Line<CursorServer>, pointer: &Pointer) -> Result<(), Close> {
@@ -60,6 +62,10 @@ impl Handler for Cursor {
     type Machine = CursorServer;
 
     fn on_open(&mut self, line: &mut Line<CursorServer>) -> Result<(), Close> {
+        if self.goes_on {
+            // Shapes have other numbers here. The newest one follows.
+            return line.send(&ServerMessage::InvalAll(InvalAll {}), &[]).map_err(Close::Refused);
+        }
         let pointer = self.scene.pointer();
         let (cursor, payload) = match &pointer.shape {
             Some(shape) => said(line, shape),

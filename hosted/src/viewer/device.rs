@@ -3,15 +3,18 @@
 use std::rc::Rc;
 
 use bytes::Bytes;
+use sumac_core::channel::Heard;
+use sumac_core::channel::migrate::{DeviceState, Migrates};
 use sumac_core::channel::port::{PortEvent, PortServer};
 use sumac_core::channel::vmc::{Compressor, DeviceBytes, VmcEvent, VmcServer};
-use sumac_core::channel::{Channel, Heard};
+use sumac_core::limits::{MIGRATED, MIGRATED_DEVICE};
 use sumac_core::proto::caps::VmcCaps;
+use sumac_core::proto::common::ChannelType;
 use sumac_core::proto::port::{self, Event, Init, PortEvent as Happened};
 use sumac_core::proto::vmc::{self, Compressed, CompressedData, Data as Plain, Lz4Block};
-use sumac_core::wire::{Data, Rest, SizedAt};
+use sumac_core::wire::{Counted, Data, Rest, SizedAt};
 
-use super::Session;
+use super::{Session, state_of};
 use crate::connection::{Close, Handler, Line};
 use crate::devices::Attached;
 
@@ -22,6 +25,9 @@ const UNIT: usize = 64 * 1024;
 /// Fewer bytes than these are not worth a compressed message.
 const COMPRESSED_LEAST: usize = 1000;
 
+/// Bytes for the guest that can travel to another server.
+const MIGRATED_MOST: usize = MIGRATED - 2 * MIGRATED_DEVICE;
+
 /// The handler.
 pub(super) struct Device<M: Carries> {
     session: Rc<Session>,
@@ -30,10 +36,13 @@ pub(super) struct Device<M: Carries> {
     local: bool,
     compressor: Compressor,
     told: M::Told,
+    kind: ChannelType,
+    /// The client's program has the device open.
+    opened: bool,
 }
 
 /// A machine that carries a device's bytes.
-pub(super) trait Carries: Channel + Sized {
+pub(super) trait Carries: Migrates + Sized {
     /// What the client has been told of the guest's end.
     type Told: Default;
 
@@ -43,6 +52,10 @@ pub(super) trait Carries: Channel + Sized {
     fn said<'m>(event: Self::Event<'m>) -> Said<'m>;
     /// Says how the guest's end is, where the client does not know yet.
     fn tell(line: &mut Line<Self>, told: &mut Self::Told, attached: &Attached) -> Result<(), Close>;
+    /// How many messages were said.
+    fn sent(&self) -> u64;
+    /// Whether the client was told that the guest has the device open.
+    fn told_opened(told: &Self::Told) -> bool;
 }
 
 /// What a client said.
@@ -54,8 +67,14 @@ pub(super) enum Said<'m> {
 }
 
 impl<M: Carries> Device<M> {
-    pub(super) fn new(session: Rc<Session>, attached: Attached, local: bool) -> Self {
-        Self { session, attached, local, compressor: Compressor::default(), told: M::Told::default() }
+    pub(super) fn new(session: Rc<Session>, attached: Attached, kind: ChannelType, local: bool) -> Self {
+        let (compressor, told) = (Compressor::default(), M::Told::default());
+        Self { session, attached, local, compressor, told, kind, opened: false }
+    }
+
+    fn set_opened(&mut self, opened: bool) {
+        self.opened = opened;
+        self.attached.set_opened(opened);
     }
 
     fn say(&mut self, line: &mut Line<M>, bytes: Bytes) -> Result<(), Close> {
@@ -84,6 +103,14 @@ impl<M: Carries> Device<M> {
     }
 }
 
+impl Device<PortServer> {
+    /// The client comes from another server, where it was told this.
+    pub(super) fn resume(&mut self, state: &DeviceState<'_>) {
+        self.told = PortTold { named: true, opened: state.guest_opened != 0, breaks: self.attached.guest().breaks };
+        self.set_opened(state.client_opened != 0);
+    }
+}
+
 impl<M: Carries> Handler for Device<M> {
     type Machine = M;
 
@@ -91,12 +118,16 @@ impl<M: Carries> Handler for Device<M> {
         M::tell(line, &mut self.told, &self.attached)
     }
 
-    fn on_event(&mut self, _line: &mut Line<M>, event: M::Event<'_>) -> Result<(), Close> {
+    fn on_event(&mut self, line: &mut Line<M>, event: M::Event<'_>) -> Result<(), Close> {
         match M::said(event) {
             Said::Common(Heard::Disconnecting(_)) => return Err(Close::Goodbye),
+            // One that leaves is read whether the guest reads or not.
+            Said::Bytes(bytes) if line.is_leaving() && self.attached.waiting() + bytes.len() > MIGRATED_MOST => {
+                return Err(Close::Ended("the client said too much before it went to another server"));
+            }
             Said::Bytes(bytes) => self.attached.push(&bytes)?,
-            Said::Happened(Happened::OPENED) => self.attached.set_opened(true),
-            Said::Happened(Happened::CLOSED) => self.attached.set_opened(false),
+            Said::Happened(Happened::OPENED) => self.set_opened(true),
+            Said::Happened(Happened::CLOSED) => self.set_opened(false),
             Said::Happened(Happened::BREAK) => self.attached.send_break(),
             Said::Common(_) | Said::Happened(_) | Said::Nothing => {}
         }
@@ -118,6 +149,17 @@ impl<M: Carries> Handler for Device<M> {
             return Err(Close::Ended("the device was taken away"));
         }
         Ok(())
+    }
+
+    fn state(&mut self, line: &mut Line<M>) -> Result<Vec<Bytes>, Close> {
+        let (to_client, to_guest) = self.attached.drain();
+        let state = DeviceState {
+            guest_opened: M::told_opened(&self.told).into(),
+            client_opened: self.opened.into(),
+            to_client: Counted::new(&to_client),
+            to_guest: Rest(Data::Promised(to_guest.len())),
+        };
+        state_of(self.kind, M::sent(&line.machine), &state, vec![to_guest])
     }
 
     fn is_full(&self) -> bool {
@@ -151,6 +193,14 @@ impl Carries for VmcServer {
     fn tell(_: &mut Line<Self>, (): &mut (), _: &Attached) -> Result<(), Close> {
         Ok(())
     }
+
+    fn sent(&self) -> u64 {
+        self.common().sent()
+    }
+
+    fn told_opened((): &()) -> bool {
+        false
+    }
 }
 
 /// What the client of a port knows.
@@ -183,6 +233,14 @@ impl Carries for PortServer {
             PortEvent::Happened(happened) => Said::Happened(happened),
             _ => Said::Nothing,
         }
+    }
+
+    fn sent(&self) -> u64 {
+        self.common().sent()
+    }
+
+    fn told_opened(told: &PortTold) -> bool {
+        told.opened
     }
 
     fn tell(line: &mut Line<Self>, told: &mut PortTold, attached: &Attached) -> Result<(), Close> {

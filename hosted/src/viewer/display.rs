@@ -9,20 +9,25 @@
 
 use std::rc::Rc;
 
+use bytes::Bytes;
 use sumac_backends::Frame;
 use sumac_core::channel::Heard;
 use sumac_core::channel::display::{DisplayEvent, DisplayServer};
+use sumac_core::channel::migrate::DisplayState;
 use sumac_core::proto::caps::DisplayCaps;
+use sumac_core::proto::common::ChannelType;
 use sumac_core::proto::display::{
-    Head, Mark, MonitorsConfig, ServerMessage, SurfaceCreate, SurfaceDestroy, SurfaceFlags, SurfaceFormat,
+    Head, Init, InvalAllPixmaps, Mark, MonitorsConfig, ServerMessage, SurfaceCreate, SurfaceDestroy, SurfaceFlags,
+    SurfaceFormat,
 };
+use sumac_core::wire::Counted;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::Session;
 use super::gl::GlViewer;
 use super::picture::Painter;
 use super::streams::Streams;
+use super::{Session, state_of};
 use crate::connection::{Close, Handler, Line};
 use crate::scene::{GlDraw, Scanout, Scene, Viewer, frame_size};
 use crate::server::{self, Engine, Watching};
@@ -49,6 +54,8 @@ pub(super) struct Display {
     gl: GlViewer,
     /// The client is passed the scanout now.
     in_gl: bool,
+    /// It comes from another server, and keeps pictures of that one.
+    goes_on: bool,
 }
 
 impl Display {
@@ -76,6 +83,21 @@ impl Display {
             streams_first: false,
             gl: GlViewer::default(),
             in_gl: false,
+            goes_on: false,
+        }
+    }
+
+    /// The client comes from another server: its surface stays, what is shown there is drawn anew.
+    pub(super) fn resume(&mut self, state: &DisplayState, init: Option<Init>) {
+        if state.width != 0 {
+            let size = Size { width: state.width, height: state.height };
+            self.surface = Some(size);
+            self.viewer.damaged(&size.bounds().into());
+        }
+        if let Some(init) = init {
+            self.painter.on_init(&init, &self.session.pictures);
+            self.painter.go_on(state.glz_next);
+            self.goes_on = true;
         }
     }
 
@@ -243,6 +265,9 @@ impl Handler for Display {
     type Machine = DisplayServer;
 
     fn on_open(&mut self, line: &mut Line<DisplayServer>) -> Result<(), Close> {
+        if std::mem::take(&mut self.goes_on) {
+            send(line, &ServerMessage::InvalAllPixmaps(InvalAllPixmaps { wait_list: Counted::new(&[]) }))?;
+        }
         self.update(line)
     }
 
@@ -278,6 +303,31 @@ impl Handler for Display {
             self.session.times_unheard();
         }
         Ok(())
+    }
+
+    /// Streams begin anew at the other server. A scanout cannot go there.
+    fn on_depart(&mut self, line: &mut Line<DisplayServer>) -> Result<(), Close> {
+        self.streams.end_all(line)?;
+        if std::mem::take(&mut self.in_gl) {
+            self.gl.leave();
+        }
+        Ok(())
+    }
+
+    fn state(&mut self, line: &mut Line<DisplayServer>) -> Result<Vec<Bytes>, Close> {
+        let Size { width, height } = self.surface.filter(|_| !self.unmarked).unwrap_or(Size { width: 0, height: 0 });
+        let init = line.machine.init();
+        let state = DisplayState {
+            width,
+            height,
+            ready: init.is_some().into(),
+            pixmap_cache_id: init.map_or(0, |init| init.pixmap_cache_id),
+            pixmap_cache_size: init.map_or(0, |init| init.pixmap_cache_size),
+            glz_dictionary_id: init.map_or(0, |init| init.glz_dictionary_id),
+            glz_dictionary_window_size: init.map_or(0, |init| init.glz_dictionary_window_size),
+            glz_next: self.painter.glz_next(),
+        };
+        state_of(ChannelType::DISPLAY, line.machine.common().sent(), &state, Vec::new())
     }
 
     fn deadline(&self) -> Option<Instant> {

@@ -2,12 +2,14 @@
 
 use std::rc::Rc;
 
+use bytes::Bytes;
 use sumac_core::channel::Heard;
 use sumac_core::channel::inputs::{Input, InputsEvent, InputsServer, Key};
+use sumac_core::proto::common::ChannelType;
 use sumac_core::proto::inputs::{Init, KeyModifiers, KeyModifiersChanged, MouseButton, ServerMessage};
 use tokio::sync::Notify;
 
-use super::Session;
+use super::{Session, state_of};
 use crate::connection::{Close, Handler, Line};
 use crate::server::Engine;
 use crate::source::{Button, InputEvent, Leds};
@@ -63,8 +65,15 @@ impl Handler for Inputs {
         Ok(())
     }
 
-    /// Whatever the viewer held is released, however it went.
+    fn state(&mut self, line: &mut Line<InputsServer>) -> Result<Vec<Bytes>, Close> {
+        state_of(ChannelType::INPUTS, line.machine.common().sent(), &line.machine.state(), Vec::new())
+    }
+
+    /// Whatever the viewer held is released, however it went; unless it holds it at another server.
     fn on_close(&mut self, line: &mut Line<InputsServer>) {
+        if line.is_leaving() {
+            return;
+        }
         let held = line.machine.release_all();
         // What a viewer that may only look holds was never handed on.
         if !self.session.grant.view_only {

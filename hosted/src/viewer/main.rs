@@ -5,21 +5,24 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use sumac_core::channel::main::{MainEvent, MainServer};
-use sumac_core::channel::{Heard, Refused};
+use sumac_core::channel::migrate::{self, MainState};
+use sumac_core::channel::{Heard, PeerError, Refused};
 use sumac_core::limits::AGENT_TOKENS;
 use sumac_core::proto::caps::MainCaps;
-use sumac_core::proto::common::{self, LinkError, Notify as Notice, NotifyText, Severity, Visibility};
+use sumac_core::proto::common::{self, ChannelType, LinkError, Notify as Notice, NotifyText, Severity, Visibility};
 use sumac_core::proto::main::{
     AgentConnected, AgentConnectedTokens, AgentData, AgentDisconnected, AgentToken, ChannelId, ChannelsList, Init,
-    MouseMode, MouseModes, MultiMediaTime, Name, ServerMessage, Uuid,
+    MigrateBegin, MigrateBeginSeamless, MigrateCancel, MigrateDstSeamlessAck, MigrateDstSeamlessNack, MigrateEnd,
+    MigrateSwitchHost, MouseMode, MouseModes, MultiMediaTime, Name, ServerMessage, Uuid,
 };
 use sumac_core::wire::{Counted, Data, Rest};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::agent::{Agent, Guest};
-use super::{ChannelName, Session};
+use super::{ChannelName, Session, state_of};
 use crate::connection::{Close, Handler, Line};
+use crate::migration::{Arrival, Order, Seamless, Standing, Wire, takes};
 use crate::server::Engine;
 use crate::source::Identity;
 
@@ -35,19 +38,28 @@ pub(super) struct Main {
     absolute: bool,
     /// Who it was told that the desktop is.
     identity: Identity,
+    /// The guest's agent waits for this client, which comes with half of what they say.
+    holds_agent: bool,
 }
 
 /// How often the time is told where it matters: clocks that differ by 100 ppm are 1 ms apart then.
 pub(super) const TIME_EVERY: Duration = Duration::from_secs(10);
 /// When to look again whether nothing is on the way that would delay the time.
 const TIME_AGAIN: Duration = Duration::from_secs(1);
+
+/// The kinds of agents' streams that a client comes with: another than the one here begins anew.
+const NO_AGENT: u8 = 0;
+const STAND_IN: u8 = 1;
+const RELAYED: u8 = 2;
+
 /// Unsent bytes up to which the agent says more.
 const AGENT_AHEAD: usize = 64 * 1024;
 
 impl Main {
     pub(super) fn new(engine: Rc<Engine>, session: Rc<Session>, bell: Rc<Notify>) -> Self {
         let agent = (!session.grant.view_only).then(|| Agent::new(guest(&engine), bell));
-        Self { engine, session, agent, told: Vec::new(), absolute: true, identity: Identity::default() }
+        let (told, identity) = (Vec::new(), Identity::default());
+        Self { engine, session, agent, told, absolute: true, identity, holds_agent: false }
     }
 
     /// Names the channels that are there and not in `told`: a client makes each that it reads.
@@ -77,7 +89,7 @@ impl Main {
 
     /// Sends what the client has tokens for; content goes as the client reads.
     fn send_agent(&mut self, line: &mut Line<MainServer>) -> Result<(), Close> {
-        let Some(agent) = &mut self.agent else { return Ok(()) };
+        let Some(agent) = self.agent.as_mut().filter(|_| !line.is_leaving()) else { return Ok(()) };
         if let Some(tokens) = agent.tokens() {
             send(line, &ServerMessage::AgentToken(AgentToken { tokens }))?;
         }
@@ -168,10 +180,130 @@ impl Main {
     }
 }
 
-impl Handler for Main {
-    type Machine = MainServer;
+/// To and from other servers.
+impl Main {
+    /// Does what the migration wants.
+    fn follow_orders(&mut self, line: &mut Line<MainServer>) -> Result<(), Close> {
+        while let Some(order) = self.session.moves.take_order() {
+            match order {
+                Order::Begin(wire, Seamless(seamless)) => self.begin_migration(line, &wire, seamless)?,
+                Order::Cancel if line.machine.caps().contains(MainCaps::SEMI_SEAMLESS_MIGRATE) => {
+                    send(line, &ServerMessage::MigrateCancel(MigrateCancel {}))?;
+                }
+                Order::Cancel => {}
+                Order::End => send(line, &ServerMessage::MigrateEnd(MigrateEnd {}))?,
+                Order::SwitchHost(wire) => {
+                    let destination = wire.destination();
+                    send(line, &ServerMessage::MigrateSwitchHost(MigrateSwitchHost { destination }))?;
+                }
+            }
+        }
+        Ok(())
+    }
 
-    fn on_open(&mut self, line: &mut Line<MainServer>) -> Result<(), Close> {
+    fn begin_migration(&self, line: &mut Line<MainServer>, wire: &Wire, seamless: bool) -> Result<(), Close> {
+        let (caps, destination) = (line.machine.caps(), wire.destination());
+        // A client that is told of the agent without tokens would not know how many it has there.
+        if seamless && caps.contains(MainCaps::SEAMLESS_MIGRATE | MainCaps::AGENT_CONNECTED_TOKENS) {
+            let begin = MigrateBeginSeamless { destination, src_version: migrate::VERSION };
+            return send(line, &ServerMessage::MigrateBeginSeamless(begin));
+        }
+        if caps.contains(MainCaps::SEMI_SEAMLESS_MIGRATE) {
+            return send(line, &ServerMessage::MigrateBegin(MigrateBegin { destination }));
+        }
+        tracing::info!(
+            session = self.session.id,
+            "the client cannot connect to two servers: it will be told to switch"
+        );
+        self.stand(Standing::Failed);
+        Ok(())
+    }
+
+    fn stand(&self, standing: Standing) {
+        self.session.moves.stand(standing);
+        self.engine.migration().ring();
+    }
+
+    /// What the client says of a migration; it means nothing where it does not fit.
+    fn on_migration(&mut self, line: &mut Line<MainServer>, event: &MainEvent<'_>) -> Result<(), Close> {
+        let moves = &self.session.moves;
+        match (event, moves.standing(), moves.arrival()) {
+            (MainEvent::MigrateConnected { seamless }, Standing::Asked, _) => {
+                self.stand(Standing::Connected(Seamless(*seamless)));
+            }
+            (MainEvent::MigrateConnectError, Standing::Asked, _) => {
+                tracing::info!(session = self.session.id, "the viewer could not connect to the target");
+                self.stand(Standing::Failed);
+            }
+            (MainEvent::MigrateDoSeamless { src_version }, _, Arrival::Parked) => {
+                if !takes(*src_version) {
+                    tracing::info!(src_version, "the state of a viewer's other server is in another form");
+                    return send(line, &ServerMessage::MigrateDstSeamlessNack(MigrateDstSeamlessNack {}));
+                }
+                moves.arrive(Arrival::Seamless);
+                // What it says until the client is here is for the client.
+                self.holds_agent = true;
+                self.engine.relay().hold();
+                send(line, &ServerMessage::MigrateDstSeamlessAck(MigrateDstSeamlessAck {}))?;
+            }
+            (MainEvent::MigrateEnd, _, Arrival::Parked) => {
+                self.session.arrive();
+                // The client goes on with the channels that it has.
+                self.told = self.engine.channels();
+                self.greet(line)?;
+                self.send_identity(line)?;
+            }
+            (MainEvent::Common(Heard::MigrateData(data)), _, Arrival::Seamless) => self.resume(line, data)?,
+            _ => tracing::debug!(?event, "a client's word on a migration, out of place"),
+        }
+        Ok(())
+    }
+
+    /// The client has come with its state.
+    fn resume(&mut self, line: &mut Line<MainServer>, data: &[u8]) -> Result<(), Close> {
+        let (sent, state) = migrate::read::<MainState<'_>>(ChannelType::MAIN, data).map_err(PeerError::from)?;
+        let now = line.now();
+        line.machine.resume(now, sent, &state);
+        self.session.arrive();
+        self.told = self.engine.channels();
+        send(line, &ServerMessage::MultiMediaTime(MultiMediaTime { time: now.mm_time() }))?;
+        self.take_mouse();
+        let mode = MouseModes::from_bits_truncate(state.mouse_mode);
+        if mode == MouseModes::CLIENT && self.absolute || mode == MouseModes::SERVER {
+            self.set_mode(mode);
+        }
+        self.send_mode(line)?;
+        if let Some(agent) = &mut self.agent {
+            // It may have come or gone since the client was linked.
+            agent.follow(guest(&self.engine));
+        }
+        let (kind, rest) = state.agent_data.0.bytes().split_first().unwrap_or((&NO_AGENT, &[]));
+        let fits = match &self.agent {
+            None => *kind == NO_AGENT,
+            Some(agent) => *kind == if agent.is_relayed() { RELAYED } else { STAND_IN },
+        };
+        let goes_on = match &mut self.agent {
+            Some(agent) if fits => agent.resume(guest(&self.engine), state.agent == 2, state.spent, rest)?,
+            _ => fits,
+        };
+        if !goes_on && self.agent.is_some() {
+            Self::send_other_agent(line)?;
+        } else if !goes_on {
+            send(line, &ServerMessage::AgentDisconnected(AgentDisconnected { reason: LinkError::OK }))?;
+        }
+        self.release();
+        self.send_identity(line)?;
+        self.send_agent(line)
+    }
+
+    /// The agent goes on.
+    fn release(&mut self) {
+        if std::mem::take(&mut self.holds_agent) {
+            self.engine.relay().release();
+        }
+    }
+
+    fn greet(&mut self, line: &mut Line<MainServer>) -> Result<(), Close> {
         self.take_mouse();
         let init = Init {
             session_id: self.session.id,
@@ -183,7 +315,19 @@ impl Handler for Main {
             multi_media_time: line.now().mm_time(),
             ram_hint: 0,
         };
-        send(line, &ServerMessage::Init(init))?;
+        send(line, &ServerMessage::Init(init))
+    }
+}
+
+impl Handler for Main {
+    type Machine = MainServer;
+
+    fn on_open(&mut self, line: &mut Line<MainServer>) -> Result<(), Close> {
+        if !self.session.is_here() {
+            // It is still shown another server.
+            return Ok(());
+        }
+        self.greet(line)?;
         self.send_channels(line)?;
         self.send_identity(line)
     }
@@ -207,13 +351,16 @@ impl Handler for Main {
             }
             MainEvent::AgentData(chunk) => self.on_agent_data(line, chunk),
             MainEvent::AgentTokens => self.send_agent(line),
-            // Nothing migrates to or from this server.
-            _ => Ok(()),
+            _ => self.on_migration(line, &event),
         }
     }
 
     fn on_wake(&mut self, line: &mut Line<MainServer>) -> Result<(), Close> {
         self.session.check()?;
+        if !self.session.is_here() {
+            return Ok(());
+        }
+        self.follow_orders(line)?;
         self.tell_time(line)?;
         if self.absolute != self.engine.displays().absolute() {
             self.take_mouse();
@@ -239,7 +386,23 @@ impl Handler for Main {
         self.session.tell_time.get()
     }
 
+    fn state(&mut self, line: &mut Line<MainServer>) -> Result<Vec<Bytes>, Close> {
+        let (agent, from_client, to_client) = line.machine.agent_state();
+        let (spent, data) = self.agent.as_mut().map(|agent| agent.state(guest(&self.engine))).unwrap_or_default();
+        let kind = match &self.agent {
+            None => NO_AGENT,
+            Some(agent) if agent.is_relayed() => RELAYED,
+            Some(_) => STAND_IN,
+        };
+        let agent_data = Rest(Data::Promised(1 + data.len()));
+        let mouse_mode = self.session.mouse_mode.get().bits();
+        let state = MainState { mouse_mode, agent, from_client, to_client, spent, agent_data };
+        let rest = vec![Bytes::from(vec![kind]), data];
+        state_of(ChannelType::MAIN, line.machine.common().sent(), &state, rest)
+    }
+
     fn on_close(&mut self, _line: &mut Line<MainServer>) {
+        self.release();
         if let Some(agent) = &mut self.agent {
             agent.leave(guest(&self.engine));
         }
@@ -255,6 +418,8 @@ fn send(line: &mut Line<MainServer>, message: &ServerMessage<'_>) -> Result<(), 
     line.send(message, &[]).map_err(|refused: Refused| Close::Refused(refused))
 }
 
+#[cfg(test)]
+mod migration_tests;
 #[cfg(test)]
 mod tests {
     use sumac_core::channel::Negotiated;

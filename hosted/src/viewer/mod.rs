@@ -19,17 +19,20 @@ mod streams;
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 
-use sumac_core::channel::Channel;
+use bytes::Bytes;
 use sumac_core::channel::cursor::CursorServer;
 use sumac_core::channel::display::DisplayServer;
 use sumac_core::channel::framing::Framing;
 use sumac_core::channel::inputs::InputsServer;
 use sumac_core::channel::main::MainServer;
+use sumac_core::channel::migrate::{self, DeviceState, Migrates, State};
 use sumac_core::channel::playback::PlaybackServer;
 use sumac_core::channel::port::PortServer;
 use sumac_core::channel::record::RecordServer;
 use sumac_core::channel::smartcard::SmartcardServer;
 use sumac_core::channel::vmc::VmcServer;
+use sumac_core::channel::{Channel, PeerError};
+use sumac_core::limits;
 use sumac_core::proto::common::ChannelType;
 use sumac_core::proto::main::MouseModes;
 use tokio::sync::Notify;
@@ -43,8 +46,12 @@ use crate::auth::Grant;
 use crate::connection::{Close, Handler, Line, Linked, Report, drive};
 use crate::devices::Attached;
 use crate::ledger::{Closed, Refused};
+use crate::migration::{Arrival, Begins, Moves, begins};
 use crate::server::{Display, Engine};
 use crate::transport::{Peer, Stream};
+
+/// Room for the part of a channel's state that core writes.
+const STATE: usize = limits::MIGRATED_DEVICE + 256;
 
 /// A channel as CHANNELS_LIST and links name it.
 pub(crate) type ChannelName = (ChannelType, u8);
@@ -73,6 +80,10 @@ pub(crate) struct Session {
     /// It plays sound, to which it sets its clock itself.
     hears: Cell<bool>,
     channels: RefCell<Vec<OpenChannel>>,
+    /// To and from other servers.
+    pub(crate) moves: Moves,
+    /// Wakes channels that wait until it has come here.
+    arrived: Notify,
 }
 
 struct OpenChannel {
@@ -82,7 +93,7 @@ struct OpenChannel {
 }
 
 impl Session {
-    pub(crate) fn new(id: u32, peer: Peer, grant: Grant) -> Rc<Self> {
+    pub(crate) fn new(id: u32, peer: Peer, grant: Grant, moves: Moves) -> Rc<Self> {
         Rc::new(Self {
             id,
             peer,
@@ -96,13 +107,16 @@ impl Session {
             tell_time: Cell::new(None),
             hears: Cell::new(false),
             channels: RefCell::default(),
+            moves,
+            arrived: Notify::new(),
         })
     }
 
     /// A session of nobody's.
     #[cfg(test)]
     pub(crate) fn for_tests(view_only: bool) -> Rc<Self> {
-        Self::new(1, Peer::Unix { uid: 0, pid: None }, Grant { view_only, ..Grant::to_everybody() })
+        let grant = Grant { view_only, ..Grant::to_everybody() };
+        Self::new(1, Peer::Unix { uid: 0, pid: None }, grant, Moves::default())
     }
 
     /// Ends all channels.
@@ -169,24 +183,46 @@ impl Session {
         self.grant.view_only
     }
 
+    /// Whether it is shown this server, and not the one that it comes from.
+    pub(crate) fn is_here(&self) -> bool {
+        self.moves.arrival() == Arrival::Arrived
+    }
+
+    /// It has come from another server: its channels begin, or go on.
+    fn arrive(&self) {
+        self.moves.arrive(Arrival::Arrived);
+        self.arrived.notify_waiters();
+    }
+
+    /// Waits until it has.
+    pub(crate) async fn arrived(&self) {
+        loop {
+            let arrived = self.arrived.notified();
+            if self.is_here() {
+                return;
+            }
+            arrived.await;
+        }
+    }
+
     /// Whether its channels are told to end.
-    #[cfg(test)]
     pub(crate) fn is_over(&self) -> bool {
         self.ended.get().is_some()
     }
 
     /// For handlers: `Err` once the session is over.
-    fn check(&self) -> Result<(), Close> {
+    pub(crate) fn check(&self) -> Result<(), Close> {
         self.ended.get().map_or(Ok(()), |why| Err(Close::Ended(why)))
     }
 }
 
 /// Runs a linked channel to its end.
-pub(crate) async fn run(engine: &Rc<Engine>, stream: Stream, peer: &Peer, linked: Linked) {
+pub(crate) async fn run(engine: &Rc<Engine>, stream: Stream, peer: &Peer, mut linked: Linked) {
     let (kind, id) = (linked.opened.channel_type, linked.opened.channel_id);
     let ledger = engine.displays().ledger();
     let session = match kind {
-        ChannelType::MAIN => engine.new_session(*peer, linked.grant.clone()),
+        ChannelType::MAIN if linked.opened.connection_id == 0 => engine.new_session(*peer, linked.grant.clone()),
+        ChannelType::MAIN => engine.arriving_session(linked.opened.connection_id, *peer, linked.grant.clone()),
         _ => engine.session(linked.opened.connection_id),
     };
     let Some(session) = session else {
@@ -204,23 +240,19 @@ pub(crate) async fn run(engine: &Rc<Engine>, stream: Stream, peer: &Peer, linked
     report.secure.set(stream.is_secure());
     let context = Context { engine, session: &session, bell: &bell, stream: &stream, report };
     let close = match kind {
-        _ if !session.may_link(kind) => Close::Ended("this viewer may only look"),
         ChannelType::MAIN => context.main(linked).await,
-        ChannelType::INPUTS => context.inputs(linked).await,
-        ChannelType::PLAYBACK => context.playback(linked).await,
-        ChannelType::RECORD => context.record(linked).await,
-        ChannelType::USBREDIR | ChannelType::PORT | ChannelType::WEBDAV | ChannelType::SMARTCARD => {
-            match engine.devices().attach((kind, id), session.id, &bell) {
-                Some(attached) => context.device(kind, attached, linked).await,
-                None => Close::Ended("another viewer has the device, or it is gone"),
+        _ if !session.may_link(kind) => Close::Ended("this viewer may only look"),
+        _ => {
+            // What the guest says before the client comes with its state is not lost.
+            let early = session.moves.arrival() == Arrival::Seamless;
+            let attached = if early { engine.devices().attach((kind, id), session.id, &bell) } else { None };
+            match begins(&session, kind, &stream, &mut linked, &bell).await {
+                Ok(begins) => context.channel((kind, id), attached, linked, begins).await.unwrap_or_else(|close| close),
+                Err(close) => close,
             }
         }
-        _ => match engine.displays().get(id) {
-            Some(display) if kind == ChannelType::DISPLAY => context.display(&display, linked).await,
-            Some(display) => context.cursor(&display, linked).await,
-            None => Close::Ended("the display went away while the channel was linked"),
-        },
     };
+    drop(context);
     let (class, session_id) = (close.class(), session.id);
     ledger.close(class);
     match class {
@@ -232,9 +264,23 @@ pub(crate) async fn run(engine: &Rc<Engine>, stream: Stream, peer: &Peer, linked
         }
     }
     if kind == ChannelType::MAIN {
-        session.end("the main channel closed");
-        engine.forget(session.id);
+        // The channels of one that goes to another server with its state leave one by one.
+        if !session.moves.departs().get() {
+            session.end("the main channel closed");
+        }
+        engine.forget(&session);
     }
+    drop(bell);
+    engine.migration().ring();
+}
+
+/// What another server is to know of a channel of this type that has said `sent` messages: its state,
+/// and the end of that in pieces.
+fn state_of<'a>(kind: ChannelType, sent: u64, state: &impl State<'a>, rest: Vec<Bytes>) -> Result<Vec<Bytes>, Close> {
+    let mut head = vec![0; STATE];
+    let len = migrate::write(kind, sent, state, &mut head).map_err(|error| Close::Refused(error.into()))?;
+    head.truncate(len);
+    Ok([Bytes::from(head)].into_iter().chain(rest).collect())
 }
 
 /// What a channel runs in.
@@ -248,33 +294,76 @@ struct Context<'e> {
 
 impl Context<'_> {
     async fn main(&self, linked: Linked) -> Close {
-        let machine = MainServer::new(linked.opened.negotiated);
+        let negotiated = linked.opened.negotiated;
+        let arrives = !self.session.is_here();
+        let machine = if arrives { MainServer::arriving(negotiated) } else { MainServer::new(negotiated) };
         let handler = main::Main::new(Rc::clone(self.engine), Rc::clone(self.session), Rc::clone(self.bell));
         self.drive(machine, handler, linked).await
     }
 
-    async fn display(&self, display: &Display, linked: Linked) -> Close {
-        let fds = self.stream.carries_fds();
-        let now = self.engine.now();
-        let machine = DisplayServer::new(linked.opened.negotiated, fds, now);
-        let handler = display::Display::new(self.engine, display, Rc::clone(self.session), Rc::clone(self.bell), fds);
-        self.drive(machine, handler, linked).await
+    /// Any other one; fails when it cannot begin.
+    async fn channel(
+        &self,
+        (kind, id): ChannelName,
+        attached: Option<Attached>,
+        linked: Linked,
+        begins: Begins,
+    ) -> Result<Close, Close> {
+        Ok(match kind {
+            ChannelType::INPUTS => self.inputs(linked, begins).await?,
+            ChannelType::PLAYBACK => self.playback(linked).await,
+            ChannelType::RECORD => self.record(linked).await,
+            ChannelType::USBREDIR | ChannelType::PORT | ChannelType::WEBDAV | ChannelType::SMARTCARD => {
+                let attached =
+                    attached.or_else(|| self.engine.devices().attach((kind, id), self.session.id, self.bell));
+                let taken = Close::Ended("another viewer has the device, or it is gone");
+                self.device(kind, attached.ok_or(taken)?, linked, begins).await?
+            }
+            _ => match self.engine.displays().get(id) {
+                Some(display) if kind == ChannelType::DISPLAY => self.display(&display, linked, begins).await?,
+                Some(display) => self.cursor(&display, linked, &begins).await,
+                None => Close::Ended("the display went away while the channel was linked"),
+            },
+        })
     }
 
-    async fn inputs(&self, linked: Linked) -> Close {
+    async fn display(&self, display: &Display, linked: Linked, begins: Begins) -> Result<Close, Close> {
+        let fds = self.stream.carries_fds();
+        let now = self.engine.now();
+        let mut machine = DisplayServer::new(linked.opened.negotiated, fds, now);
+        let mut handler =
+            display::Display::new(self.engine, display, Rc::clone(self.session), Rc::clone(self.bell), fds);
+        if let Begins::With(data) = begins {
+            let (sent, state) = migrate::read(ChannelType::DISPLAY, &data).map_err(PeerError::from)?;
+            let init = machine.resume(sent, &state)?;
+            handler.resume(&state, init);
+        }
+        Ok(self.drive(machine, handler, linked).await)
+    }
+
+    async fn inputs(&self, linked: Linked, begins: Begins) -> Result<Close, Close> {
         // Nobody listens on a UNIX socket.
         if !self.stream.is_secure() && matches!(self.session.peer, Peer::Tcp(_)) {
             self.session.insecure_keyboard.set(true);
             self.session.ring();
         }
-        let machine = InputsServer::new(linked.opened.negotiated);
+        let mut machine = InputsServer::new(linked.opened.negotiated);
+        if let Begins::With(data) = begins {
+            let (sent, state) = migrate::read(ChannelType::INPUTS, &data).map_err(PeerError::from)?;
+            machine.resume(sent, &state);
+        }
         let handler = inputs::Inputs::new(Rc::clone(self.engine), Rc::clone(self.session), self.bell);
-        self.drive(machine, handler, linked).await
+        Ok(self.drive(machine, handler, linked).await)
     }
 
-    async fn cursor(&self, display: &Display, linked: Linked) -> Close {
-        let machine = <CursorServer>::new(linked.opened.negotiated);
-        let handler = cursor::Cursor::new(Rc::clone(&display.scene), Rc::clone(self.session), self.bell);
+    async fn cursor(&self, display: &Display, linked: Linked, begins: &Begins) -> Close {
+        let mut machine = <CursorServer>::new(linked.opened.negotiated);
+        let goes_on = matches!(begins, Begins::GoesOn);
+        if goes_on {
+            machine.resume();
+        }
+        let scene = Rc::clone(&display.scene);
+        let handler = cursor::Cursor::new(scene, Rc::clone(self.session), self.bell, goes_on);
         self.drive(machine, handler, linked).await
     }
 
@@ -294,30 +383,55 @@ impl Context<'_> {
         self.drive(machine, handler, linked).await
     }
 
-    async fn device(&self, kind: ChannelType, attached: Attached, linked: Linked) -> Close {
+    async fn device(
+        &self,
+        kind: ChannelType,
+        attached: Attached,
+        linked: Linked,
+        begins: Begins,
+    ) -> Result<Close, Close> {
         let (negotiated, session, local) =
             (linked.opened.negotiated, Rc::clone(self.session), self.stream.carries_fds());
-        match kind {
+        let resumed = match &begins {
+            Begins::With(data) => Some(migrate::read::<DeviceState<'_>>(kind, data).map_err(PeerError::from)?),
+            Begins::Fresh | Begins::GoesOn => None,
+        };
+        if let Some((_, state)) = &resumed {
+            attached.refill(state.to_client.items(), state.to_guest.0.bytes())?;
+        }
+        Ok(match kind {
             ChannelType::USBREDIR => {
-                let handler = device::Device::new(session, attached, local);
-                self.drive(VmcServer::new(negotiated), handler, linked).await
+                let mut machine = VmcServer::new(negotiated);
+                resumed.into_iter().for_each(|(sent, _)| machine.common_mut().continue_from(sent));
+                self.drive(machine, device::Device::new(session, attached, kind, local), linked).await
             }
             ChannelType::SMARTCARD => {
-                let handler = smartcard::Smartcard::new(session, attached);
-                self.drive(SmartcardServer::new(negotiated), handler, linked).await
+                let mut machine = SmartcardServer::new(negotiated);
+                if let Some((sent, state)) = resumed {
+                    machine.common_mut().continue_from(sent);
+                    machine.resume(state.client_opened != 0);
+                }
+                self.drive(machine, smartcard::Smartcard::new(session, attached), linked).await
             }
             _ => {
-                let handler = device::Device::new(session, attached, local);
-                self.drive(PortServer::new(negotiated), handler, linked).await
+                let mut machine = PortServer::new(negotiated);
+                let mut handler = device::Device::new(session, attached, kind, local);
+                if let Some((sent, state)) = resumed {
+                    machine.common_mut().continue_from(sent);
+                    machine.resume();
+                    handler.resume(&state);
+                }
+                self.drive(machine, handler, linked).await
             }
-        }
+        })
     }
 
     async fn drive<H: Handler>(&self, machine: H::Machine, mut handler: H, linked: Linked) -> Close {
         let framing = Framing::new(linked.opened.negotiated.mini_header, machine.max_body());
         let kind = linked.opened.channel_type;
         let line = Line::new(machine, self.engine.epoch()).noted_in(self.engine.displays().ledger(), kind);
-        let mut line = line.reported_in(Rc::clone(&self.report));
+        let departs = Rc::clone(self.session.moves.departs());
+        let mut line = line.reported_in(Rc::clone(&self.report)).departing_with(departs, kind);
         let close = drive(self.stream, framing, linked.received, &mut line, &mut handler, self.bell).await;
         handler.on_close(&mut line);
         close

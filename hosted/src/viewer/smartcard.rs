@@ -7,13 +7,15 @@ use std::rc::Rc;
 
 use bytes::{Buf, Bytes, BytesMut};
 use sumac_core::channel::Heard;
+use sumac_core::channel::migrate::DeviceState;
 use sumac_core::channel::smartcard::{READER, SmartcardEvent, SmartcardServer};
 use sumac_core::channel::vmc::DeviceBytes;
 use sumac_core::limits::SMARTCARD_BODY;
+use sumac_core::proto::common::ChannelType;
 use sumac_core::proto::smartcard::{Data as Message, ServerMessage, SmartcardType};
-use sumac_core::wire::{Data, Sized32};
+use sumac_core::wire::{Counted, Data, Rest, Sized32};
 
-use super::Session;
+use super::{Session, state_of};
 use crate::connection::{Close, Handler, Line};
 use crate::devices::Attached;
 
@@ -73,6 +75,18 @@ impl Handler for Smartcard {
 
     fn on_open(&mut self, _line: &mut Line<SmartcardServer>) -> Result<(), Close> {
         Ok(())
+    }
+
+    fn state(&mut self, line: &mut Line<SmartcardServer>) -> Result<Vec<Bytes>, Close> {
+        let (unsent, to_guest) = self.attached.drain();
+        self.begun.extend_from_slice(&unsent);
+        let state = DeviceState {
+            guest_opened: 0,
+            client_opened: line.machine.has_reader().into(),
+            to_client: Counted::new(&self.begun),
+            to_guest: Rest(Data::Promised(to_guest.len())),
+        };
+        state_of(ChannelType::SMARTCARD, line.machine.common().sent(), &state, vec![to_guest])
     }
 
     fn on_event(&mut self, _line: &mut Line<SmartcardServer>, event: SmartcardEvent<'_>) -> Result<(), Close> {

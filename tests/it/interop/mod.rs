@@ -8,6 +8,7 @@ mod embedded;
 mod gl;
 mod helpers;
 mod input;
+mod migration;
 mod picture;
 mod pictures;
 mod programs;

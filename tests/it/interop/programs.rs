@@ -380,6 +380,12 @@ impl Client {
         self.0.line(&format!("\"event\": {text}"))
     }
 
+    /// Waits for an event, which may also have come before the last command.
+    pub(crate) fn whole_run(&mut self, text: &str) -> String {
+        self.0.since = 0;
+        self.event(text)
+    }
+
     /// Gives a command and waits until it is done.
     pub(crate) fn does(&mut self, command: &str) {
         assert!(self.tries(command), "{command} failed");

@@ -234,7 +234,7 @@ impl Channel for InputsServer {
     }
 
     fn poll(&mut self, now: Millis, out: &mut [u8]) -> Result<Poll, EncodeError> {
-        if self.stage == Stage::Open && self.bunches != 0 {
+        if self.stage == Stage::Open && self.bunches != 0 && !self.common.is_leaving() {
             let transmit = self.common.frame(&MouseMotionAck {}, out)?;
             self.bunches = self.bunches.saturating_sub(1);
             return Ok(Poll::Transmit(transmit));

@@ -8,6 +8,8 @@
 //! Messages are not put together here: their headers decide what becomes of their chunks. While one
 //! viewer's queue is full the port is not read, and while the port is full viewers get no tokens.
 
+mod travel;
+
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::{Rc, Weak};
@@ -23,6 +25,8 @@ use sumac_core::proto::agent::{
 };
 use sumac_core::wire::Message;
 use tokio::sync::Notify;
+
+pub(crate) use travel::{Travel, begun, pieces};
 
 use crate::devices::{Attached, DeviceHub, DeviceKind};
 
@@ -57,8 +61,11 @@ pub(crate) struct Relay {
     ears: RefCell<Vec<Weak<Ear>>>,
     /// The viewer whose message is on its way to the agent.
     speaker: RefCell<Weak<Ear>>,
-    /// A message of a viewer's has begun and not ended.
+    /// A message of a viewer's has begun and not ended; and how far it has come.
     amid: Cell<bool>,
+    outgoing: RefCell<Pieces>,
+    /// Viewers that come from another server with their state, and have not yet.
+    held: Cell<usize>,
 }
 
 /// What the agent is saying.
@@ -113,6 +120,8 @@ impl Relay {
             ears: RefCell::default(),
             speaker: RefCell::default(),
             amid: Cell::default(),
+            outgoing: RefCell::default(),
+            held: Cell::default(),
         }
     }
 
@@ -209,6 +218,7 @@ impl Relay {
         self.incoming.replace(Incoming::default());
         self.speaker.replace(Weak::new());
         self.amid.set(false);
+        self.outgoing.replace(Pieces::default());
         // Streams that are open end with the connection; theirs begin anew.
         for ear in self.ears.borrow_mut().drain(..).filter_map(|ear| ear.upgrade()) {
             ear.bell.notify_one();
@@ -217,7 +227,7 @@ impl Relay {
 
     /// Hands on what the agent says, while all viewers have room.
     fn hear(&self) {
-        if self.connection.get().is_none() {
+        if self.connection.get().is_none() || self.held.get() > 0 {
             return;
         }
         loop {
@@ -325,6 +335,8 @@ impl Relay {
                 ears.sort_by_key(|other| other.as_ptr() == Rc::as_ptr(&ear));
             }
             self.speaker.replace(Rc::downgrade(&ear));
+            // It was checked when the viewer said it.
+            let _ = self.outgoing.borrow_mut().on_chunk(&chunk);
             self.to_port(VdpPort::CLIENT, &chunk);
             ear.taken.set(ear.taken.get() + 1);
             ear.bell.notify_one();

@@ -73,6 +73,39 @@ impl Agent {
         }
     }
 
+    /// Whether it is the guest's own.
+    pub(crate) fn is_relayed(&self) -> bool {
+        matches!(self.stream, Stream::Relayed(..))
+    }
+
+    /// What another server is to know: the chunks that no token was handed back for, and what is on its
+    /// way. Here it is not any more.
+    pub(crate) fn state(&mut self, guest: Guest<'_>) -> (u32, Bytes) {
+        let data = match &mut self.stream {
+            Stream::StandIn(_) => Bytes::new(),
+            Stream::Relayed(relayed, _) => {
+                self.spent += relayed.take_taken();
+                relayed.state(guest.relay)
+            }
+        };
+        (self.spent, data)
+    }
+
+    /// The client comes from another server, where it had opened the stream or not. Answers whether it
+    /// can go on, and else it is to be told of another agent.
+    pub(crate) fn resume(&mut self, guest: Guest<'_>, open: bool, spent: u32, data: &[u8]) -> Result<bool, PeerError> {
+        if !open {
+            return Ok(true);
+        }
+        self.start(guest);
+        self.spent = spent.min(AGENT_TOKENS);
+        match &mut self.stream {
+            // It asks the client anew what that can do.
+            Stream::StandIn(_) => Ok(true),
+            Stream::Relayed(relayed, _) => relayed.resume(guest.relay, data),
+        }
+    }
+
     /// The client is gone.
     pub(crate) fn leave(&mut self, guest: Guest<'_>) {
         match &mut self.stream {

@@ -11,7 +11,7 @@ use sumac_core::wire::Message;
 use tokio::sync::Notify;
 
 use super::monitors;
-use crate::agent::{Ear, Relay};
+use crate::agent::{Ear, Relay, Travel, begun, pieces};
 use crate::source::Monitor;
 
 /// The stream.
@@ -43,6 +43,40 @@ impl Relayed {
         if let Some(ear) = self.ear.take() {
             relay.leave(&ear);
         }
+    }
+
+    /// What another server is to know of the stream; here it ends.
+    pub(super) fn state(&mut self, relay: &Relay) -> Bytes {
+        let Some(ear) = self.ear.take() else { return Bytes::new() };
+        let mut travel = relay.depart(&ear);
+        relay.part(&ear);
+        if let Fate::Dropped | Fate::Monitors(_) = self.fate {
+            travel.kept = begun(&self.pieces);
+        }
+        if let Fate::Monitors(body) = &self.fate {
+            travel.body = body;
+        }
+        travel.write()
+    }
+
+    /// Goes on where it ended at the other server; answers whether it can.
+    pub(super) fn resume(&mut self, relay: &Relay, data: &[u8]) -> Result<bool, PeerError> {
+        let travel = Travel::read(data)?;
+        let Some(ear) = self.ear.clone() else { return Ok(false) };
+        if !relay.arrive(&ear, &travel)? {
+            return Ok(false);
+        }
+        self.pieces = pieces(travel.outgoing)?;
+        self.fate = if travel.outgoing.is_some() { Fate::Relayed } else { Fate::Dropped };
+        for chunk in &travel.said {
+            self.on_chunk(relay, chunk)?;
+        }
+        if travel.kept.is_some() {
+            self.pieces = pieces(travel.kept)?;
+            let monitors = travel.kept.is_some_and(|(kind, ..)| kind == u32::from(MonitorsConfig::ID));
+            self.fate = if monitors { Fate::Monitors(travel.body.into()) } else { Fate::Dropped };
+        }
+        Ok(true)
     }
 
     pub(super) fn on_chunk(&mut self, relay: &Relay, chunk: &[u8]) -> Result<Vec<(u8, Monitor)>, PeerError> {

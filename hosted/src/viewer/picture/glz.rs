@@ -12,6 +12,8 @@ use sumac_core::image::glz::{GlzDictionary, GlzImage};
 const WINDOW: u32 = 1 << 21;
 /// Places of the table of hints, 512 KiB.
 const TABLE: usize = 1 << 17;
+/// No session sends so many images: beyond them a number is no server's.
+const IDS: u64 = 1 << 48;
 /// Images that are kept at most, 48 KiB.
 const IMAGES: usize = 2048;
 
@@ -52,6 +54,21 @@ impl Glz {
     /// Encodes a picture, which must then be sent; `None` when that is not possible or does not pay.
     pub(super) fn encode(&self, pixels: &Pixels<'_>, out: &mut [u8]) -> Option<usize> {
         self.0.borrow_mut().encode(pixels, out)
+    }
+}
+
+impl Glz {
+    /// The number of the next image.
+    pub(super) fn next_id(&self) -> u64 {
+        self.0.borrow().next_id()
+    }
+
+    /// The client has images up to this number from another server; nothing refers to them.
+    pub(super) fn go_on(&self, next: u64) {
+        let mut dictionary = self.0.borrow_mut();
+        if (dictionary.next_id()..IDS).contains(&next) {
+            dictionary.restart_at(next);
+        }
     }
 }
 

@@ -83,6 +83,16 @@ impl Painter {
         self.cache = shared.caches.borrow_mut().insert(init.pixmap_cache_id).then(PixmapCache::default);
     }
 
+    /// The number of the next image of its dictionary; 0 when it has none.
+    pub(super) fn glz_next(&self) -> u64 {
+        self.glz.as_ref().map_or(0, Glz::next_id)
+    }
+
+    /// The client comes from another server, which would have given this number to the next image.
+    pub(super) fn go_on(&self, glz_next: u64) {
+        self.glz.iter().for_each(|glz| glz.go_on(glz_next));
+    }
+
     /// The client's own word on compression.
     pub(super) fn prefer(&mut self, wish: ImageCompression) {
         self.choice.prefer(wish);
