@@ -71,7 +71,8 @@ impl Relay {
             self.ears.borrow().iter().any(|other| other.as_ptr() != Rc::as_ptr(ear) && other.strong_count() > 0);
         let busy = self.amid.get() || self.incoming.borrow().pieces.is_amid();
         // Bytes of the port cannot be filtered: nobody knows where messages begin.
-        let filtered = !(self.filter.copy_paste && self.filter.file_transfer) && !travel.unread.is_empty();
+        let filters = !self.filter.copy_paste || !self.filter.file_transfer;
+        let filtered = filters && !travel.unread.is_empty();
         let lets = travel.outgoing.is_none_or(|(kind, ..)| self.filter.lets(kind));
         if others || busy || filtered || !lets || self.connection.get().is_none() {
             return Ok(false);
