@@ -17,5 +17,6 @@ mod recorded_anew;
 mod sasl;
 mod slow_viewer;
 mod streaming_agent;
+mod tickets;
 mod tls;
 mod video;
