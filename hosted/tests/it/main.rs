@@ -11,6 +11,7 @@ mod command;
 mod control;
 mod devices;
 mod hostile;
+mod idle;
 mod link;
 mod metrics;
 mod open;
