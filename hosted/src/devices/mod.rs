@@ -121,13 +121,25 @@ impl Device {
     /// offered again when there is room. Without a viewer all are taken, and lost.
     #[must_use]
     pub fn write(&self, bytes: &[u8]) -> usize {
-        self.pipe.write(bytes)
+        self.pipe.write(None, bytes)
+    }
+
+    /// The same for the viewer of this number: when another one has the device by now, all are taken,
+    /// and lost.
+    #[must_use]
+    pub fn write_to(&self, viewer: u64, bytes: &[u8]) -> usize {
+        self.pipe.write(Some(viewer), bytes)
     }
 
     /// Takes bytes of the viewer's for the guest into the front of `out`; answers how many, 0 when
     /// there are none now.
     pub fn read(&self, out: &mut [u8]) -> usize {
-        self.pipe.read(out)
+        self.pipe.read(None, out)
+    }
+
+    /// The same of the viewer of this number: when another one has the device by now, there are none.
+    pub fn read_from(&self, viewer: u64, out: &mut [u8]) -> usize {
+        self.pipe.read(Some(viewer), out)
     }
 
     /// Whether the guest has the device open. Closed to begin with.

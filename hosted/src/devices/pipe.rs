@@ -66,9 +66,10 @@ impl Pipe {
         self.to_source.notified().await;
     }
 
-    pub(super) fn write(&self, bytes: &[u8]) -> usize {
+    /// To the viewer of this number, or whoever has the device.
+    pub(super) fn write(&self, viewer: Option<u64>, bytes: &[u8]) -> usize {
         let mut inner = self.lock();
-        if inner.viewer.viewer.is_none() {
+        if inner.viewer.viewer.is_none() || !inner.is_of(viewer) {
             return bytes.len();
         }
         let taken = bytes.len().min(TO_VIEWER.saturating_sub(inner.to_viewer.len()));
@@ -79,8 +80,12 @@ impl Pipe {
         taken
     }
 
-    pub(super) fn read(&self, out: &mut [u8]) -> usize {
+    /// Of the viewer of this number, or whoever has the device.
+    pub(super) fn read(&self, viewer: Option<u64>, out: &mut [u8]) -> usize {
         let mut inner = self.lock();
+        if !inner.is_of(viewer) {
+            return 0;
+        }
         let was_full = inner.to_guest.len() >= TO_GUEST;
         let len = out.len().min(inner.to_guest.len());
         let (now, _) = out.split_at_mut(len);
@@ -223,6 +228,13 @@ impl Pipe {
     }
 }
 
+impl Inner {
+    /// Whether that viewer has the device, if it is one that is meant.
+    fn is_of(&self, viewer: Option<u64>) -> bool {
+        viewer.is_none() || viewer == self.viewer.viewer
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -238,14 +250,14 @@ mod tests {
     #[test]
     fn a_source_is_told_how_much_was_taken() {
         let pipe = pipe();
-        assert_eq!(pipe.write(&[1; 10]), 10, "nobody is there");
+        assert_eq!(pipe.write(None, &[1; 10]), 10, "nobody is there");
         pipe.attach();
         assert_eq!(pipe.take(100), Bytes::new(), "what was written before is lost");
-        assert_eq!(pipe.write(&[2; TO_VIEWER - 1]), TO_VIEWER - 1);
-        assert_eq!(pipe.write(&[3; 10]), 1);
-        assert_eq!(pipe.write(&[3; 10]), 0);
+        assert_eq!(pipe.write(None, &[2; TO_VIEWER - 1]), TO_VIEWER - 1);
+        assert_eq!(pipe.write(None, &[3; 10]), 1);
+        assert_eq!(pipe.write(None, &[3; 10]), 0);
         assert_eq!(pipe.take(5), &[2; 5][..]);
-        assert_eq!(pipe.write(&[4; 10]), 5);
+        assert_eq!(pipe.write(None, &[4; 10]), 5);
         assert_eq!(pipe.take(usize::MAX).len(), TO_VIEWER);
     }
 
@@ -259,13 +271,13 @@ mod tests {
         assert!(pipe.is_full());
         assert!(!pipe.take_news());
         let mut out = [0; 8];
-        assert_eq!(pipe.read(&mut out), 8);
+        assert_eq!(pipe.read(None, &mut out), 8);
         assert!(pipe.is_full() && !pipe.take_news());
-        assert_eq!(pipe.read(&mut out), 8);
+        assert_eq!(pipe.read(None, &mut out), 8);
         assert!(!pipe.is_full() && pipe.take_news(), "the engine hears of it once");
         let mut rest = vec![0; TO_GUEST];
-        assert_eq!(pipe.read(&mut rest), TO_GUEST - 8);
-        assert_eq!((rest[TO_GUEST - 9], pipe.read(&mut rest)), (2, 0));
+        assert_eq!(pipe.read(None, &mut rest), TO_GUEST - 8);
+        assert_eq!((rest[TO_GUEST - 9], pipe.read(None, &mut rest)), (2, 0));
     }
 
     #[test]
@@ -292,12 +304,25 @@ mod tests {
         pipe.viewer_break();
         assert_eq!(pipe.state(), DeviceState { viewer: Some(1), opened: true, breaks: 1 });
         push(&pipe, b"to the guest");
-        assert_eq!(pipe.write(b"to the viewer"), 13);
+        assert_eq!(pipe.write(None, b"to the viewer"), 13);
         pipe.detach();
         assert_eq!(pipe.state(), DeviceState::default());
         pipe.attach();
         assert_eq!(pipe.state().viewer, Some(2));
-        assert_eq!((pipe.read(&mut [0; 20]), pipe.take(20).len()), (0, 0));
+        assert_eq!((pipe.read(None, &mut [0; 20]), pipe.take(20).len()), (0, 0));
+    }
+
+    #[test]
+    fn what_one_viewer_was_to_get_does_not_reach_the_next() {
+        let pipe = pipe();
+        pipe.attach();
+        pipe.detach();
+        pipe.attach();
+        push(&pipe, b"of the second");
+        assert_eq!(pipe.write(Some(1), b"late"), 4);
+        assert_eq!((pipe.read(Some(1), &mut [0; 20]), pipe.take(20).len()), (0, 0));
+        assert_eq!(pipe.write(Some(2), b"to the second"), 13);
+        assert_eq!((pipe.read(Some(2), &mut [0; 20]), pipe.take(20).len()), (13, 13));
     }
 
     #[test]
@@ -307,7 +332,7 @@ mod tests {
         push(&pipe, b"ab");
         assert!(pipe.push(&DeviceBytes::Lz4 { len: 9, block: b"\xff\xff" }).is_err());
         let mut out = [0; 20];
-        assert_eq!((pipe.read(&mut out), &out[..2]), (2, &b"ab"[..]));
+        assert_eq!((pipe.read(None, &mut out), &out[..2]), (2, &b"ab"[..]));
     }
 
     #[tokio::test]
@@ -315,7 +340,7 @@ mod tests {
         let pipe = pipe();
         pipe.attach();
         pipe.changed().await;
-        pipe.write(b"x");
+        pipe.write(None, b"x");
         pipe.to_engine.notified().await;
         assert!(pipe.take_news() && !pipe.take_news());
         drop(pipe.take(1));

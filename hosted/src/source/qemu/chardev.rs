@@ -32,7 +32,7 @@ pub(super) struct Chardev {
 struct Link {
     socket: UnixStream,
     /// Whose it is.
-    viewer: Option<u64>,
+    viewer: u64,
     to_viewer: Vec<u8>,
     to_guest: Vec<u8>,
     /// QEMU closed its end, and sends no more.
@@ -74,7 +74,7 @@ impl Chardev {
             }
             told = state;
             match state.viewer {
-                Some(viewer) if link.as_ref().is_none_or(|link| link.viewer != Some(viewer)) => {
+                Some(viewer) if link.as_ref().is_none_or(|link| link.viewer != viewer) => {
                     link = Some(self.connect(viewer).await?);
                 }
                 Some(_) => {}
@@ -92,18 +92,19 @@ impl Chardev {
         ours.set_nonblocking(true)?;
         self.proxy.register(Fd::from(OwnedFd::from(theirs))).await?;
         let socket = UnixStream::from_std(ours)?;
-        Ok(Link { socket, viewer: Some(viewer), to_viewer: Vec::new(), to_guest: Vec::new(), ended: false })
+        Ok(Link { socket, viewer, to_viewer: Vec::new(), to_guest: Vec::new(), ended: false })
     }
 }
 
 impl Link {
     /// Waits until something can be carried, and carries it.
     async fn step(&mut self, device: &Device) -> io::Result<()> {
-        let taken = device.write(&self.to_viewer);
+        // Another viewer may have it by now: its bytes and those of this one do not mix.
+        let taken = device.write_to(self.viewer, &self.to_viewer);
         self.to_viewer.drain(..taken);
         if self.to_guest.is_empty() {
             self.to_guest.resize(PIECE, 0);
-            let len = device.read(&mut self.to_guest);
+            let len = device.read_from(self.viewer, &mut self.to_guest);
             self.to_guest.truncate(len);
         }
         let interest = match (self.to_viewer.is_empty(), self.to_guest.is_empty()) {
