@@ -3,6 +3,7 @@
 //! The guest keeps a log of what its keyboard and mice say, which is read out of its memory; what
 //! it shows is compared with QEMU's own `screendump`.
 
+mod agent;
 mod clipboard;
 mod clipboard_kinds;
 mod guest;
