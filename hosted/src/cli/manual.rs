@@ -13,7 +13,7 @@ use super::Cli;
 pub(crate) fn man(out: &mut impl Write) -> io::Result<()> {
     let mut command = Cli::command();
     command.build();
-    let page = Man::new(command.clone()).manual("Sumac").source(command.render_version());
+    let page = Man::new(command.clone()).manual("Sumac").source(command.render_version().trim_end());
     page.render_title(out)?;
     page.render_name_section(out)?;
     page.render_synopsis_section(out)?;
@@ -84,7 +84,9 @@ mod tests {
             let there = page.contains(&format!("sumac {}", sub.get_name()));
             assert_eq!(there, !sub.is_hide_set(), "{}", sub.get_name());
         }
-        for part in [".TH sumac 1", ".SH NAME", ".SH COMMANDS", ".SH SIGNALS", "QEMU COMMAND", "--once"] {
+        let title = page.lines().find(|line| line.starts_with(".TH")).unwrap();
+        assert!(title.starts_with(".TH sumac 1") && title.ends_with("Sumac"), "{title}");
+        for part in [".SH NAME", ".SH COMMANDS", ".SH SIGNALS", "QEMU COMMAND", "--once"] {
             assert!(page.contains(part), "{part}");
         }
     }
