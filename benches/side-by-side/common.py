@@ -142,16 +142,33 @@ class Server:
 
     def cpu(self):
         """Seconds of processor time of all threads but the source's, and the one that makes keys
-        ahead for the links to come, which goes on long after the client's own."""
+        ahead for the links to come, which goes on long after the client's own; with those of the
+        processes in which it encodes, as long as they are there."""
         total = 0
-        for task in pathlib.Path(f"/proc/{self.process.pid}/task").iterdir():
-            if not task.joinpath("comm").read_text().strip().endswith(("source", "-keys")):
-                total += int(task.joinpath("schedstat").read_text().split()[0])
+        for pid in family(self.process.pid):
+            for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+                if not task.joinpath("comm").read_text().strip().endswith(("source", "-keys")):
+                    total += int(task.joinpath("schedstat").read_text().split()[0])
         return total / 1e9
 
     def stop(self):
         self.process.kill()
         self.process.wait()
+
+
+def family(pid):
+    """A process, and all that it and those have started."""
+    children = {}
+    for status in pathlib.Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parent = int(status.read_text().rsplit(")", 1)[1].split()[1])
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        children.setdefault(parent, []).append(int(status.parent.name))
+    found = [pid]
+    for parent in found:
+        found.extend(children.get(parent, []))
+    return found
 
 
 def watch(server, uri, seconds, inside=()):
