@@ -122,7 +122,10 @@ fn start_log() -> Result<(), FromEnvError> {
     let builder = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into());
     let filter = builder.with_env_var(LOG_VARIABLE).from_env()?;
     let colours = io::stderr().is_terminal();
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(colours).init();
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(colours);
+    // A line that cannot be written (the disk is full, the reader gone) is lost: to complain on stderr
+    // about it would be a panic, and the end of the connection that it is about.
+    log.log_internal_errors(false).init();
     Ok(())
 }
 

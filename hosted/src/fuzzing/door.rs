@@ -3,6 +3,7 @@
 use std::io::{self, Read, Write};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, RootCertStore};
@@ -17,6 +18,9 @@ use crate::transport::{Entrance, Gate, Stream};
 
 /// The name in the certificate.
 const HOST: &str = "localhost";
+/// How long a client waits for a server that waits for it: what was changed on the way may say that
+/// more follows. A server has deadlines of its own where it listens.
+const IDLE: Duration = Duration::from_millis(200);
 /// Bytes of a client's that are enough for a handshake and more.
 const STEP: usize = 16 * 1024;
 
@@ -70,6 +74,7 @@ impl Door {
         let client = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
         let client = Arc::new(client.with_root_certificates(roots).with_no_client_auth());
         let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+        super::survive_broken_pipes(&runtime)?;
         Ok(Self { gate, client, runtime })
     }
 
@@ -141,7 +146,7 @@ impl Wire<'_> {
     /// A handshake, then the pieces, then goodbye; until the server or the library ends it.
     async fn speak_tls(&mut self, mut tls: ClientConnection, told: &mut Vec<u8>) -> io::Result<()> {
         let mut pieces = self.visit.pieces.iter();
-        let mut said_all = false;
+        let (mut said_all, mut gave_up) = (false, false);
         loop {
             let mut out = Vec::new();
             while tls.wants_write() {
@@ -164,7 +169,13 @@ impl Wire<'_> {
                 continue;
             }
             let mut received = vec![0; STEP];
-            let Ok(len @ 1..) = self.socket.read(&mut received).await else { return Ok(()) };
+            let read = tokio::time::timeout(IDLE, self.socket.read(&mut received)).await;
+            if read.is_err() && !gave_up {
+                gave_up = true;
+                let _ = self.socket.shutdown().await;
+                continue;
+            }
+            let Ok(Ok(len @ 1..)) = read else { return Ok(()) };
             let mut received = received.get(..len).unwrap_or_default();
             while !received.is_empty() {
                 tls.read_tls(&mut received)?;

@@ -57,6 +57,7 @@ impl Server {
     /// One whose display has this size and shows nothing yet.
     pub fn new(width: u32, height: u32) -> anyhow::Result<Self> {
         let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+        super::survive_broken_pipes(&runtime)?;
         let size = Size { width, height };
         let config = Config { size, video_codecs: "mjpeg".parse()?, ..Config::default() };
         let engine = {

@@ -23,6 +23,14 @@ fn skipped() {
 }
 
 #[test]
+fn a_log_that_cannot_be_written_is_nobody_s_end() {
+    let sumac = Sumac::start_without_log(&["--port", "0", "--vv", "none", "--disable-ticketing", "--freeze"]);
+    for _ in 0..3 {
+        let Some(_viewer) = Viewer::connect(&sumac) else { return skipped() };
+    }
+}
+
+#[test]
 fn what_is_against_the_protocol_closes_its_channel_and_says_why() {
     let sumac = serve(&["--freeze"]);
     let Some(watcher) = Viewer::connect(&sumac) else { return skipped() };

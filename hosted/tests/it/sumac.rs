@@ -60,6 +60,16 @@ impl Sumac {
         })
     }
 
+    /// The same with a log of which no line can be written.
+    pub(crate) fn start_without_log(args: &[&str]) -> Self {
+        Self::of(|dir| {
+            let mut command = command(args, dir);
+            let full = std::fs::OpenOptions::new().write(true).open("/dev/full").expect("/dev/full is there");
+            command.stderr(full);
+            command
+        })
+    }
+
     fn of(command: impl FnOnce(&Path) -> Command) -> Self {
         let dir = Arc::new(tempfile::tempdir().expect("temporary directory"));
         let mut child = Process(command(dir.path()).stdout(Stdio::piped()).spawn().expect("sumac starts"));

@@ -22,6 +22,8 @@ use sumac_tests::client::{Channel, Way, Wire};
 const LOOK: Duration = Duration::from_millis(5);
 /// How long a server may take to open a session.
 const OPEN: Duration = Duration::from_secs(60);
+/// A link may take as long; where a viewer had no turn for longer, what the server did is its right.
+const LATE: Duration = Duration::from_secs(10);
 
 /// What all viewers did.
 #[derive(Default)]
@@ -32,6 +34,8 @@ pub(crate) struct Tally {
     vanished: AtomicU64,
     stalled: AtomicU64,
     corrupted: AtomicU64,
+    /// Visits that ended because this machine was too slow for the server's deadlines.
+    late: AtomicU64,
     messages: AtomicU64,
     /// Milliseconds of the slowest connect up to INIT.
     slowest: AtomicU64,
@@ -54,6 +58,7 @@ impl fmt::Display for Tally {
         write!(f, "{} visits ({} said goodbye, ", get(&self.visits), get(&self.goodbyes))?;
         write!(f, "{} vanished, {} stalled, ", get(&self.vanished), get(&self.stalled))?;
         write!(f, "{} said what is no SPICE), {} strangers, ", get(&self.corrupted), get(&self.strangers))?;
+        write!(f, "{} given up after more than {} s without a turn, ", get(&self.late), LATE.as_secs())?;
         write!(f, "{} messages, slowest connect {} ms", get(&self.messages), get(&self.slowest))
     }
 }
@@ -66,6 +71,8 @@ pub(crate) struct Viewer {
     ways: Arc<Vec<Way>>,
     tally: Arc<Tally>,
     chance: Sampler,
+    /// When it last had all it wanted of the server.
+    served: Instant,
 }
 
 /// A viewer's open channels.
@@ -78,16 +85,22 @@ struct Look {
 
 impl Viewer {
     pub(crate) fn new(ways: Arc<Vec<Way>>, tally: Arc<Tally>, seed: u64) -> Self {
-        Self { ways, tally, chance: Sampler::new(seed) }
+        Self { ways, tally, chance: Sampler::new(seed), served: Instant::now() }
     }
 
     /// Comes and goes until it is over.
     pub(crate) fn live(mut self, over: &AtomicBool) {
         while !over.load(Ordering::Relaxed) {
             let way = self.ways[self.chance.below(self.ways.len())].clone();
+            self.served = Instant::now();
             let done = if self.chance.below(6) == 0 { self.intrude(&way) } else { self.visit(&way, over) };
             if let Err(error) = done {
-                self.tally.wrong(format!("{way:?}: {error}"));
+                if self.served.elapsed() > LATE {
+                    count(&self.tally.late);
+                    continue;
+                }
+                let way = format!("{:?}, TLS {}, WebSocket {}", way.place, way.tls.is_some(), way.websocket);
+                self.tally.wrong(format!("{way}: {error}"));
                 thread::sleep(Duration::from_millis(500));
             }
         }
@@ -123,6 +136,7 @@ impl Viewer {
                 _ => {}
             }
             look.watch(Duration::from_millis(20 + self.chance.below(200) as u64))?;
+            self.served = Instant::now();
         }
         self.go(look, over)
     }
