@@ -17,7 +17,7 @@ const GROW_PERCENT: u64 = 112;
 const FREE_AFTER: Duration = Duration::from_secs(20);
 
 /// Bytes a second. There is a bound on a slow link, and on any from the first time that video is held
-/// up: it is what the link is known to carry, and rises slowly beyond that while nothing is held up.
+/// up: it falls to what the link then carries, and rises slowly while nothing is held up.
 #[derive(Default)]
 pub(super) struct Allowance {
     bound: Option<Bound>,
@@ -39,13 +39,14 @@ impl Allowance {
 
     /// A picture is there and cannot be sent, because too much is on the way.
     pub(super) fn held_up(&mut self, link: Link, now: Instant) {
-        if let Some(bytes) = fair(link) {
+        if let Some(fair) = fair(link) {
+            let bytes = self.bound.as_ref().map_or(fair, |bound| bound.bytes.min(fair));
             self.bound = Some(Bound { bytes, held_up: now, changed: now });
         }
     }
 
     /// A picture was sent as soon as it was there.
-    pub(super) fn passed(&mut self, link: Link, now: Instant) {
+    pub(super) fn passed(&mut self, now: Instant) {
         if self.bound.as_ref().is_some_and(|bound| now >= bound.held_up + FREE_AFTER) {
             self.bound = None;
         }
@@ -54,7 +55,6 @@ impl Allowance {
             bound.bytes = bound.bytes.saturating_mul(GROW_PERCENT) / 100;
             bound.changed = now;
         }
-        bound.bytes = bound.bytes.max(fair(link).unwrap_or(0));
     }
 
     /// Bytes a second for each of `streams`; `None` when the link is not the limit.
@@ -81,7 +81,7 @@ mod tests {
         let start = Instant::now();
         let at = |ms| start + Duration::from_millis(ms);
         let mut allowance = Allowance::default();
-        allowance.passed(link(None), start);
+        allowance.passed(start);
         allowance.held_up(link(None), start);
         assert_eq!(allowance.each_of(1), None);
         allowance.held_up(link(Some(1_000_000)), at(0));
@@ -89,13 +89,11 @@ mod tests {
         allowance.held_up(link(Some(100_000)), at(10));
         assert_eq!(allowance.each_of(1), Some(85_000));
         for ms in 11..1011 {
-            allowance.passed(link(Some(100_000)), at(ms));
+            allowance.passed(at(ms));
         }
         let risen = allowance.each_of(1).unwrap();
         assert!((110_000..150_000).contains(&risen), "{risen}");
-        allowance.passed(link(Some(400_000)), at(1011));
-        assert_eq!(allowance.each_of(1), Some(340_000), "the link is seen to carry more");
-        allowance.passed(link(None), at(10) + FREE_AFTER);
+        allowance.passed(at(10) + FREE_AFTER);
         assert_eq!(allowance.each_of(1), None);
     }
     #[test]

@@ -248,7 +248,7 @@ impl Streams {
                         self.allowance.held_up(line.link(), now);
                         return Ok(());
                     }
-                    self.allowance.passed(line.link(), now);
+                    self.allowance.passed(now);
                     if codec == Codec::Mjpeg
                         && packet.coarser_follows
                         && line.link().delay(packet.data.len()) > TOO_LONG
