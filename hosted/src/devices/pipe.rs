@@ -285,15 +285,15 @@ mod tests {
         let (source, target) = (pipe(), pipe());
         source.attach();
         push(&source, b"in");
-        assert_eq!(source.write(b"out, "), 5);
+        assert_eq!(source.write(None, b"out, "), 5);
         let (to_viewer, to_guest) = source.drain();
         assert_eq!((source.take(9).len(), source.waiting()), (0, 0));
         target.attach();
-        assert_eq!(target.write(b"later"), 5, "the guest is there before its viewer");
+        assert_eq!(target.write(None, b"later"), 5, "the guest is there before its viewer");
         target.refill(&to_viewer, &to_guest);
         assert_eq!(target.take(99), &b"out, later"[..]);
         let mut read = [0; 9];
-        assert_eq!((target.waiting(), target.read(&mut read), &read[..2]), (2, 2, &b"in"[..]));
+        assert_eq!((target.waiting(), target.read(None, &mut read), &read[..2]), (2, 2, &b"in"[..]));
     }
 
     #[test]
