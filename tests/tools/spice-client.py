@@ -469,7 +469,7 @@ class Client:
         it = self.channels["display", 0].get_gl_scanout()
         with mmap.mmap(it.fd, it.stride * it.height, prot=mmap.PROT_READ) as pixels:
             rows = [pixels[y * it.stride:y * it.stride + it.width * 4] for y in range(it.height)]
-        self.write_ppm(path, it.width, it.height, rows if it.y0top else reversed(rows))
+        self.write_ppm(path, it.width, it.height, reversed(rows) if it.y0top else rows)
 
     def write_ppm(self, path, width, height, rows):
         with open(path, "wb") as out:

@@ -12,7 +12,8 @@ use crate::wire::{DecodeError, DecodeErrorKind, EncodeError, Field, Reader, Samp
 flags! {
     /// How a scanout lies.
     pub struct GlScanoutFlags: u32 {
-        /// The first row is the top one.
+        /// The first row in memory is the bottom one, in spite of the name: libspice-server's users clear it for
+        /// pictures from the top down, and spice-gtk draws them so.
         const Y0TOP = 1;
     }
 }

@@ -149,7 +149,8 @@ fn is_plain(dmabuf: &Dmabuf) -> bool {
 
 /// Passes the scanout; `false` when the client has to acknowledge what it got before.
 fn say_scanout(line: &mut Line<DisplayServer>, dmabuf: &Dmabuf) -> Result<bool, Close> {
-    let flags = if dmabuf.shape().y_inverted { GlScanoutFlags::empty() } else { GlScanoutFlags::Y0TOP };
+    // Set for rows from the bottom up, whatever its name says: QEMU clears it for its own surfaces, spice-gtk obeys.
+    let flags = if dmabuf.shape().y_inverted { GlScanoutFlags::Y0TOP } else { GlScanoutFlags::empty() };
     let (width, height, drm_fourcc) = (dmabuf.width(), dmabuf.height(), dmabuf.fourcc().0);
     let planes = dmabuf.planes();
     let message = if line.machine.caps().contains(DisplayCaps::GL_SCANOUT2) {

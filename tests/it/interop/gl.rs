@@ -104,7 +104,7 @@ fn a_scanout_is_passed_on_the_unix_socket() {
     let sumac = film.show_in_memfds(&[]);
     let mut client = Client::connect_in_gl(&sumac.unix_uri());
     let scanout = client.event("\"gl-scanout\"");
-    for part in ["\"width\": 640, \"height\": 480, \"stride\": 2560", "\"format\": \"XR24\"", "\"y0top\": true"] {
+    for part in ["\"width\": 640, \"height\": 480, \"stride\": 2560", "\"format\": \"XR24\"", "\"y0top\": false"] {
         assert!(scanout.contains(part), "{scanout}");
     }
     client.event("\"gl-draw\", \"x\": 0, \"y\": 0, \"width\": 640, \"height\": 480");

@@ -70,6 +70,7 @@ pub(crate) struct Scanout {
     pub(crate) size: Size,
     pub(crate) fourcc: u32,
     pub(crate) modifier: u64,
+    /// Whether the first row in memory is the bottom one.
     pub(crate) y_0_top: bool,
 }
 
