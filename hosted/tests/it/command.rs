@@ -211,7 +211,7 @@ fn what_fails_at_run_time_is_named_with_status_1() {
 fn what_is_wrong_with_the_command_line_is_named_with_status_2() {
     for (args, message) in [
         (&["--spice", "prot=5900"][..], "unknown word 'prot'"),
-        (&["--spice", "sasl=on"], "'sasl' is a word of QEMU's that is not in this build yet"),
+        (&["--spice", "tls-ciphers=x"], "'tls-ciphers' is a word of QEMU's that is not in this build yet"),
         (&["--tls-port", "1"], "--tls-port: TLS needs a certificate"),
         (&["--encoder", "nvenc:h264"], "no backend is named \"nvenc\"; there are vaapi, v4l2, software"),
         (&["--nonsense"], "unexpected argument '--nonsense'"),
