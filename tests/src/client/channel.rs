@@ -86,9 +86,10 @@ impl<D: Dialect> Channel<D> {
             if let Some(message) = message.map_err(|error| io::Error::other(error.to_string()))? {
                 each(message);
             }
+            // At once: of two PINGs without an answer between them the machine would answer one.
+            answer(&mut self.machine, &mut self.wire, now)?;
         }
         self.received.drain(..at);
-        self.answer()?;
         Ok(true)
     }
 
@@ -117,15 +118,16 @@ impl<D: Dialect> Channel<D> {
         self.heard
     }
 
-    fn answer(&mut self) -> io::Result<()> {
-        let mut out = [0; 256];
-        while let Ok(Poll::Transmit(sent)) = self.machine.poll(self.now(), &mut out) {
-            self.wire.write_all(&out[..sent.head])?;
-        }
-        Ok(())
-    }
-
     fn now(&self) -> Millis {
         Millis(u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX))
     }
+}
+
+/// Does a client's duties.
+fn answer<D: Dialect>(machine: &mut ClientChannel<D>, wire: &mut Wire, now: Millis) -> io::Result<()> {
+    let mut out = [0; 256];
+    while let Ok(Poll::Transmit(sent)) = machine.poll(now, &mut out) {
+        wire.write_all(&out[..sent.head])?;
+    }
+    Ok(())
 }
