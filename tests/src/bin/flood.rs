@@ -185,8 +185,10 @@ impl Typist {
         while start.elapsed() < time {
             while self.is_drawn(REST)? {}
             let pressed = Instant::now();
-            self.inputs.say(&Input::KeyDown(KeyDown { code: 0x1e }))?;
-            self.inputs.say(&Input::KeyUp(KeyUp { code: 0x9e }))?;
+            // A letter, and Backspace: a line that is full would show no more of them.
+            let code = if waits.len() % 2 == 0 { 0x1e } else { 0x0e };
+            self.inputs.say(&Input::KeyDown(KeyDown { code }))?;
+            self.inputs.say(&Input::KeyUp(KeyUp { code: code | 0x80 }))?;
             while !self.is_drawn(Duration::from_millis(100))? {
                 if pressed.elapsed() > PATIENCE {
                     return Err(io::Error::other("a key without a picture"));
