@@ -12,6 +12,8 @@ use super::linux::NETBOOT;
 const BOOT: u32 = 10;
 /// A picture that has stood for so long is at rest.
 const REST: Duration = Duration::from_secs(20);
+/// Between two keys: QEMU's PS/2 keyboard keeps 16 bytes for a guest that is busy, and loses the rest.
+const KEY: Duration = Duration::from_millis(100);
 /// The side of the installer's screen, which the kernel's own driver sets.
 const WIDTH: usize = 1280;
 /// Keys that make these characters, by their XT scan codes.
@@ -32,6 +34,7 @@ fn types(client: &mut Client, text: &str) {
         held.into_iter().for_each(|key| client.does(&format!("key down {key}")));
         client.does(&format!("key press {code:#x}"));
         held.into_iter().for_each(|key| client.does(&format!("key up {key}")));
+        std::thread::sleep(KEY);
     }
     client.does(&format!("key press {ENTER}"));
 }
