@@ -166,20 +166,20 @@ impl Display {
     pub(super) fn profiles(&self) -> Result<Vec<va::VAProfile>, Failure> {
         // SAFETY: the display is initialised.
         let most = unsafe { (self.library.vaMaxNumProfiles)(self.raw) };
-        let mut list = vec![0; room(most)];
+        let mut list = vec![0; room("vaMaxNumProfiles", most)?];
         let mut count = 0;
         call!(self, vaQueryConfigProfiles, list.as_mut_ptr(), &mut count)?;
-        list.truncate(room(count));
+        list.truncate(usize::try_from(count).unwrap_or(0));
         Ok(list)
     }
 
     pub(super) fn entrypoints(&self, profile: va::VAProfile) -> Result<Vec<va::VAEntrypoint>, Failure> {
         // SAFETY: the display is initialised.
         let most = unsafe { (self.library.vaMaxNumEntrypoints)(self.raw) };
-        let mut list = vec![0; room(most)];
+        let mut list = vec![0; room("vaMaxNumEntrypoints", most)?];
         let mut count = 0;
         call!(self, vaQueryConfigEntrypoints, profile, list.as_mut_ptr(), &mut count)?;
-        list.truncate(room(count));
+        list.truncate(usize::try_from(count).unwrap_or(0));
         Ok(list)
     }
 
@@ -196,9 +196,10 @@ impl Display {
     }
 }
 
-/// A count that a driver has answered with, as a length.
-fn room(count: c_int) -> usize {
-    usize::try_from(count).unwrap_or(0).min(MOST)
+/// A bound that a driver has given for what it writes, as a length; less room than that would be written past.
+fn room(call: &'static str, most: c_int) -> Result<usize, Failure> {
+    let known = usize::try_from(most).ok().filter(|most| *most <= MOST);
+    known.ok_or(Failure { call, status: va::VA_STATUS_ERROR_OPERATION_FAILED as VAStatus })
 }
 
 impl Drop for Display {
@@ -500,5 +501,18 @@ impl Buffer {
 impl Drop for Buffer {
     fn drop(&mut self) {
         let _ = call!(&*self.display, vaDestroyBuffer, self.id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_driver_that_may_write_more_than_there_is_room_for_is_refused() {
+        assert_eq!((room("x", 0), room("x", 256)), (Ok(0), Ok(256)));
+        for most in [-1, 257, c_int::MAX] {
+            assert_eq!(room("x", most).unwrap_err().call, "x");
+        }
     }
 }

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use super::displays::Displays;
 use super::observer::{Observed, Observer, OpenChannel};
 use super::source_thread::SourceThread;
+use super::wishes::Wishes;
 use crate::agent::{Board, Filter, Relay};
 use crate::auth::{AuthRate, Grant, KeyStock, Sasl, Tickets};
 use crate::config::Config;
@@ -40,6 +41,7 @@ pub(crate) struct Engine {
     board: Board,
     relay: Relay,
     source: SourceThread,
+    wishes: Rc<Wishes>,
     sessions: RefCell<HashMap<u32, Rc<Session>>>,
     watching: Rc<Cell<usize>>,
     migration: Migration,
@@ -112,6 +114,7 @@ impl Engine {
             board,
             relay,
             source,
+            wishes: Rc::default(),
             sessions: RefCell::default(),
             watching: Rc::default(),
             migration: Migration::default(),
@@ -306,10 +309,15 @@ impl Engine {
     }
 
     /// Asks the source for a display like this monitor, if there is one of this number.
-    pub(crate) fn resize(&self, display: u8, monitor: Monitor) {
+    pub(crate) fn resize(self: &Rc<Self>, display: u8, monitor: Monitor) {
         if let Some(there) = self.displays.get(display) {
             there.scene.set_place(monitor.place);
-            self.source.tell(ToSource::Resize { display, monitor });
+            let engine = Rc::downgrade(self);
+            self.wishes.wish(display, monitor, move |display, monitor| {
+                if let Some(engine) = engine.upgrade() {
+                    engine.source.tell(ToSource::Resize { display, monitor });
+                }
+            });
         }
     }
 

@@ -14,6 +14,7 @@ mod sys;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod testing;
 mod welcome;
+mod wishes;
 
 use std::process::ExitStatus;
 use std::sync::Arc;
