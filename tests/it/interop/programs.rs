@@ -169,6 +169,13 @@ impl Program {
 
 impl Drop for Program {
     fn drop(&mut self) {
+        // Why a test failed is often told by what its programs said last.
+        if thread::panicking() {
+            self.seen.extend(self.lines.try_iter());
+            let log = self.log();
+            let said = log.lines().chain(self.seen.iter().map(String::as_str)).collect::<Vec<_>>();
+            eprintln!("{}", said[said.len().saturating_sub(60)..].join("\n"));
+        }
         // Fails only when it is gone already.
         let _ = self.child.kill();
         let _ = self.child.wait();
