@@ -56,6 +56,7 @@ fn what_is_not_ours_or_not_whole_is_refused() {
 
 /// A length that a client made up leads nowhere.
 #[test]
+#[cfg_attr(miri, ignore = "megabytes, which are only compared")]
 fn lengths_are_checked_at_the_limit() {
     let most = u32::try_from(limits::MIGRATED_DEVICE).expect("small");
     let head = written(
