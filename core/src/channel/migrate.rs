@@ -115,7 +115,7 @@ pub fn flags(kind: ChannelType) -> MigrateFlags {
 record! {
     /// In front of all data.
     pub struct Header {
-        /// [`MAGIC`].
+        /// `MAGIC`.
         magic: u32,
         /// [`VERSION`].
         version: u32,

@@ -39,11 +39,11 @@ open_enum! {
         FILL = 1,
         /// [`Opaque`].
         OPAQUE = 2,
-        /// [`Copy`].
+        /// [`struct@Copy`].
         COPY = 3,
         /// A [`crate::proto::shape::Point`]: the source's corner.
         COPY_BITS = 4,
-        /// [`Copy`], combined with what is there.
+        /// [`struct@Copy`], combined with what is there.
         BLEND = 5,
         /// [`QMask`].
         BLACKNESS = 6,
