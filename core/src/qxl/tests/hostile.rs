@@ -55,6 +55,10 @@ fn cve_2010_0429_a_command_outside_of_its_slot_is_refused() {
         for data in [0, SLOT | 1 << 40, u64::MAX] {
             assert!(parsed(&guest, &command(kind, data), |parsed| parsed.is_err()), "{kind:?} {data:#x}");
         }
+        // Miri lends less room than a message wants, which is found first.
+        if cfg!(miri) && kind == abi::CommandType::MESSAGE {
+            continue;
+        }
         let other = Command { group: 2, ..command(kind, SLOT) };
         assert_eq!(refused(&guest, &other).kind, Kind::Group { group: 2, groups: 2 });
     }
