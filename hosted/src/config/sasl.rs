@@ -9,9 +9,9 @@ use super::ValueError;
 /// How viewers prove who they are with SASL. Nothing set means tickets.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sasl {
-    /// SASL it is; without `users`, with those whom Cyrus' library knows.
+    /// SASL it is, which needs `users`.
     pub on: bool,
-    /// Users and their keys, as `sumac passwd` writes them; overrules Cyrus' library.
+    /// The file of users and their keys, as `sumac passwd` writes it; naming one turns SASL on.
     pub users: Option<PathBuf>,
     /// The only mechanisms that are offered, the most wanted first. Default: all that there are.
     pub mechanisms: Vec<SaslMechanism>,
